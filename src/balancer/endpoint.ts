@@ -1,0 +1,90 @@
+/**
+ * What do we route to, and what is a catalog?
+ *
+ * An endpoint's identity is its `address:port`. Two catalog instances that name the same address and port are one
+ * place to send a request, so they are one endpoint (docs/decisions/001-endpoint-identity.md).
+ */
+
+/** `address:port`, IPv6 in brackets: `10.0.0.5:8080`, `[fd00::5]:8080`. Unique within a service. */
+export type EndpointId = string
+
+/** One place that can serve requests of one service. */
+export interface Endpoint {
+  readonly id: EndpointId
+  /** The catalog's own id of the instance, for people to recognise it. Never trusted, never an identity. */
+  readonly instance: string
+  /** An IP address or a host name; IPv6 without brackets. */
+  readonly address: string
+  /** 1–65535 */
+  readonly port: number
+  /** Share of traffic relative to its siblings: an integer, 1–65535. */
+  readonly weight: number
+}
+
+/** An instance that the catalog knows but that gets no traffic, and why, in words for an operator. */
+export interface AbsentInstance {
+  readonly instance: string
+  /** `address:port` as far as it is known. */
+  readonly address: string
+  /** One short clause, e.g. `check "http" is critical` or `in maintenance mode`. */
+  readonly reason: string
+}
+
+/** All that discovery says of one service. */
+export interface CatalogService {
+  /** In rotation; ordered by `compareEndpoints`, no id twice. */
+  readonly endpoints: readonly Endpoint[]
+  /** Known, but out of rotation. */
+  readonly absent: readonly AbsentInstance[]
+}
+
+/** One complete, immutable answer of discovery: every service there is, by name. */
+export interface Catalog {
+  readonly services: ReadonlyMap<string, CatalogService>
+}
+
+export const emptyCatalog: Catalog = { services: new Map() }
+
+/** The id of an address and a port (1–65535). */
+export function endpointId(address: string, port: number): EndpointId {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** A fixed total order of endpoints, so that equal catalogs are equal lists: by id, in code units. */
+export function compareEndpoints(a: Endpoint, b: Endpoint): number {
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0
+}
+
+export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return a.id === b.id && a.weight === b.weight && a.instance === b.instance
+}
+
+/** Equal in content, whatever the object identity: the test for "nothing changed". */
+export function sameService(a: CatalogService, b: CatalogService): boolean {
+  if (a === b) return true
+  return (
+    sameList(a.endpoints, b.endpoints, sameEndpoint) &&
+    sameList(
+      a.absent,
+      b.absent,
+      (x, y) => x.instance === y.instance && x.address === y.address && x.reason === y.reason,
+    )
+  )
+}
+
+/** Equal in content: the same services with the same endpoints and absentees. */
+export function sameCatalog(a: Catalog, b: Catalog): boolean {
+  if (a === b) return true
+  if (a.services.size !== b.services.size) return false
+  for (const [name, service] of a.services) {
+    const other = b.services.get(name)
+    if (other === undefined || !sameService(service, other)) return false
+  }
+  return true
+}
+
+function sameList<T>(a: readonly T[], b: readonly T[], same: (x: T, y: T) => boolean): boolean {
+  if (a === b) return true
+  if (a.length !== b.length) return false
+  return a.every((item, index) => same(item, b[index] as T))
+}
