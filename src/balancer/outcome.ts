@@ -41,7 +41,14 @@ export const outcomeKinds: readonly OutcomeKind[] = [
 export type Fault = 'none' | 'connect' | 'response' | 'not-upstream'
 
 /** Errors of this machine, not of an endpoint: no free port, no free file descriptor, no memory for a socket. */
-const localErrors: ReadonlySet<string> = new Set(['EADDRNOTAVAIL', 'EADDRINUSE', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
+const localErrors: ReadonlySet<string> = new Set([
+  'EADDRNOTAVAIL',
+  'EADDRINUSE',
+  'EMFILE',
+  'ENFILE',
+  'ENOBUFS',
+  'ENOMEM',
+])
 
 /** True when the error code names a lack on the proxy's own machine. */
 export function isLocalError(code: string): boolean {

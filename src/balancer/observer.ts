@@ -1,0 +1,18 @@
+/** What the balancer tells whoever watches it. Implementations may throw: no request fails of it. */
+
+import type { EndpointId } from './endpoint.ts'
+
+export type EjectionReason = 'consecutive-faults' | 'consecutive-connect-faults' | 'fault-rate' | 'probe-failed'
+
+/** `cap`: too many ejected already. `correlated`: half the pool fails together. `shadow`: `enforce` is false. */
+export type WithheldReason = 'cap' | 'correlated' | 'shadow'
+
+export interface BalancerObserver {
+  onEjected(service: string, endpoint: EndpointId, reason: EjectionReason, forMs: number): void
+  /** A probe succeeded: the endpoint is back in rotation. */
+  onRestored(service: string, endpoint: EndpointId): void
+  /** An ejection was due and did not happen. Told once for each run of faults. */
+  onWithheld(service: string, endpoint: EndpointId, due: EjectionReason, withheld: WithheldReason): void
+  /** Every endpoint was ejected, so one of them was picked anyway. */
+  onPanicPick(service: string): void
+}

@@ -1,0 +1,52 @@
+/** The parsed, complete, frozen configuration of one process: every part's own options, composed. */
+
+import type { OutlierOptions } from '../balancer/outlier-options.ts'
+import type { ConsulOptions } from '../discovery/consul-source.ts'
+import type { StaticOptions } from '../discovery/static-source.ts'
+import type { LimitOptions } from '../proxy/exchange.ts'
+import type { UpstreamOptions } from '../proxy/policy.ts'
+import type { RetryOptions } from '../proxy/retry.ts'
+
+export interface Address {
+  readonly host: string
+  /** 0: any free port. */
+  readonly port: number
+}
+
+export interface RoutingOptions {
+  /** Empty, or `/api`: starts with a slash, ends without one. */
+  readonly basePath: string
+  readonly stripPrefix: boolean
+}
+
+/** What may differ for one service; what is absent is as for all. */
+export interface ServiceOverrides {
+  readonly upstream: Partial<UpstreamOptions>
+  readonly outlier: Partial<OutlierOptions>
+  readonly retry: Partial<RetryOptions>
+  readonly routing: { readonly stripPrefix?: boolean }
+}
+
+export interface Config {
+  readonly listen: Address
+  readonly admin: Address
+  readonly workers: 1
+  readonly engine: 'http-proxy'
+  readonly discovery: {
+    readonly source: 'consul' | 'static'
+    readonly consul: ConsulOptions
+    readonly static: StaticOptions
+  }
+  readonly routing: RoutingOptions
+  readonly upstream: UpstreamOptions
+  readonly outlier: OutlierOptions
+  readonly retry: RetryOptions
+  readonly limits: LimitOptions
+  /** CIDRs, or single addresses. */
+  readonly trustedProxies: readonly string[]
+  /** `sample`: 0–1. */
+  readonly accessLog: { readonly enabled: boolean; readonly sample: number; readonly query: boolean }
+  readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
+  readonly shutdown: { readonly drainDelayMs: number; readonly drainTimeoutMs: number }
+  readonly services: Readonly<Record<string, ServiceOverrides>>
+}

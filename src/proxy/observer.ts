@@ -1,0 +1,42 @@
+/** What the request path tells whoever watches it. Implementations may throw: no request fails of it. */
+
+import type { EndpointId } from '../balancer/endpoint.ts'
+import type { OutcomeKind } from '../balancer/outcome.ts'
+
+export type RetryReason = 'connect-failed' | 'broke-off' | 'status'
+
+/** How a whole request ended: as its last attempt did, or without one. */
+export type RequestOutcome = OutcomeKind | 'refused' | 'unknown-service' | 'no-endpoints'
+
+/** One finished request, as the access log and the metrics see it. */
+export interface RequestRecord {
+  readonly requestId: string
+  readonly method: string
+  /** The request target without its query; what the client sent, so never trusted. */
+  readonly path: string
+  /** The query with its question mark, or empty. */
+  readonly query: string
+  /** Null unless the catalog knows the service. */
+  readonly service: string | null
+  /** The endpoint of the last attempt. */
+  readonly endpoint: EndpointId | null
+  /** As the client saw it; 499 when the client left first. */
+  readonly status: number
+  readonly outcome: RequestOutcome
+  readonly attempts: number
+  readonly durationMs: number
+  readonly connectMs: number | null
+  readonly firstByteMs: number | null
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly clientIp: string
+  readonly protocol: string
+}
+
+export interface ProxyObserver {
+  /** Called once the service is known to the catalog; `onRequestEnd` with the same service follows. */
+  onRequestStart(service: string): void
+  onAttempt(service: string, endpoint: EndpointId, outcome: OutcomeKind): void
+  onRetry(service: string, reason: RetryReason): void
+  onRequestEnd(record: RequestRecord): void
+}
