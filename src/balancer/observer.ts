@@ -9,10 +9,10 @@ export type WithheldReason = 'cap' | 'correlated' | 'shadow'
 
 export interface BalancerObserver {
   onEjected(service: string, endpoint: EndpointId, reason: EjectionReason, forMs: number): void
-  /** A probe succeeded: the endpoint is back in rotation. */
+  /** The endpoint is back in rotation: it answered well, or a failed probe was no reason to keep it out. */
   onRestored(service: string, endpoint: EndpointId): void
-  /** An ejection was due and did not happen. Told once for each run of faults. */
+  /** An ejection was due and did not happen. Told once, until no rule trips any more. */
   onWithheld(service: string, endpoint: EndpointId, due: EjectionReason, withheld: WithheldReason): void
-  /** Every endpoint was ejected, so one of them was picked anyway. */
+  /** Every endpoint that may be tried is ejected, so one of them was picked anyway. */
   onPanicPick(service: string): void
 }

@@ -8,23 +8,27 @@
  *           ▲                 │ answered well                       │                ▲        │
  *           │                 │                                     ▼      faulty:   │        │ client left:
  *           │                 └──────────────────────────────── ┌─────────┐ longer   │        │ may probe
- *           └── faulty, but half the pool fails with it ─────── │ probing │ ─────────┘        │ again
+ *           └── faulty, but withheld ────────────────────────── │ probing │ ─────────┘        │ again
  *                                                               └─────────┘ ──────────────────┘
  *
  * Nothing here owns a timer: an ejection ends when a pick finds that its time is up. The rules are Envoy's outlier
- * detection, with two differences: an ejected endpoint comes back through one probe request instead of all at once,
- * and an ejection is withheld when at least half of a pool of three or more fails together, because then the fault is
- * the request's or a shared dependency's. A failed connect is never a request's fault, so it is not withheld for that.
+ * detection, with differences: an ejected endpoint comes back through one probe request instead of all at once, and an
+ * ejection for faulty responses is withheld when at least half of a pool of three or more fails together, because then
+ * the fault is the request's or a shared dependency's. docs/decisions/003-outlier-rules.md has the reasons.
  */
 
+import { FaultWindow } from './fault-window.ts'
 import type { EjectionReason, WithheldReason } from './observer.ts'
 import type { Fault } from './outcome.ts'
-import type { FaultRateOptions, OutlierOptions } from './outlier-options.ts'
+import type { OutlierOptions } from './outlier-options.ts'
 
 export type Health =
   | { readonly kind: 'healthy'; readonly sinceMs: number }
   | { readonly kind: 'ejected'; readonly untilMs: number; readonly reason: EjectionReason }
   | { readonly kind: 'probing'; readonly reason: EjectionReason }
+
+/** How long slower siblings are waited for before a run of faults is taken for this endpoint's own. */
+export const siblingPatienceMs = 1_000
 
 /** One endpoint's health. All times are milliseconds of the balancer's clock. */
 export class OutlierDetector {
@@ -37,6 +41,9 @@ export class OutlierDetector {
   withheld: { readonly due: EjectionReason; readonly reason: WithheldReason } | null = null
   readonly #window = new FaultWindow()
   #lastFault: Fault = 'none'
+  #lastGoodTurn = -1
+  /** Where the current run of faults began: the turn and the time of its first one. */
+  #run = { turn: 0, sinceMs: 0 }
   /** Ejections in a row: each one lasts longer, and time spent healthy takes them back. */
   #streak = 0
 
@@ -44,25 +51,49 @@ export class OutlierDetector {
     this.health = { kind: 'healthy', sinceMs: nowMs }
   }
 
-  /** Counts the fault of one ended attempt; answers which rule trips, if any. */
-  record(fault: Fault, nowMs: number, options: OutlierOptions): EjectionReason | null {
+  /**
+   * Counts the fault of one ended attempt; answers which rule trips, if any. Only a fault trips one: an endpoint is
+   * not ejected for a good answer, however bad its rate is.
+   * @param turn when the attempt was picked, as a sequence number of its pool
+   */
+  record(fault: Fault, turn: number, nowMs: number, options: OutlierOptions): EjectionReason | null {
     if (fault === 'not-upstream') return null
     this.#lastFault = fault
+    if (fault === 'none') this.answeredWell(turn)
+    else if (this.consecutiveFaults === 0) this.#run = { turn, sinceMs: nowMs }
     this.consecutiveFaults = fault === 'none' ? 0 : this.consecutiveFaults + 1
     this.consecutiveConnectFaults = fault === 'connect' ? this.consecutiveConnectFaults + 1 : 0
-    if (options.faultRate !== null) this.#window.record(fault !== 'none', nowMs, options.faultRate.windowMs)
+    if (options.faultRate !== null) this.#window.record(fault, nowMs, options.faultRate.windowMs)
 
-    const due = this.#due(nowMs, options)
-    if (due === null) this.withheld = null
-    return due
+    if (fault === 'none' && this.withheld === null) return null
+    const tripped = this.#tripped(nowMs, options)
+    if (tripped === null) this.withheld = null
+    return fault === 'none' ? null : tripped
+  }
+
+  /** A response that is no fault has begun to come, for the request picked at this turn. */
+  answeredWell(turn: number): void {
+    this.#lastGoodTurn = Math.max(this.#lastGoodTurn, turn)
   }
 
   /** True while its latest answers are faulty: what "failing together" counts. Failed connects do not. */
   isFailing(nowMs: number, options: OutlierOptions): boolean {
     if (this.#lastFault === 'response') return true
-    return (
-      options.faultRate !== null && this.#window.share(nowMs, options.faultRate, 4) >= options.faultRate.threshold / 2
-    )
+    if (options.faultRate === null) return false
+    // Siblings that fail with it need not have tripped the rule themselves yet.
+    const { threshold, minRequests, windowMs } = options.faultRate
+    const early = { threshold, minRequests: minRequests / 4, windowMs }
+    return this.#window.responseFaultShare(nowMs, early) >= threshold / 2
+  }
+
+  /** True when it has done well with a request that was picked after the sibling's run of faults began. */
+  hasOutdone(sibling: OutlierDetector): boolean {
+    return this.#lastGoodTurn > sibling.#run.turn
+  }
+
+  /** True while its run of faults is so young that slower siblings may fail just as well and not have said so yet. */
+  mayBeFirst(nowMs: number): boolean {
+    return nowMs - this.#run.sinceMs < siblingPatienceMs
   }
 
   /** Leaves rotation; answers for how long (ms). */
@@ -71,7 +102,8 @@ export class OutlierDetector {
       const goodPeriods = Math.floor((nowMs - this.health.sinceMs) / Math.max(1, options.baseEjectionMs))
       this.#streak = Math.max(0, this.#streak - goodPeriods)
     }
-    this.#streak++
+    // Beyond the longest ejection a longer streak would only take longer to forget.
+    this.#streak = Math.min(this.#streak + 1, Math.ceil(options.maxEjectionMs / Math.max(1, options.baseEjectionMs)))
     this.ejections++
     this.withheld = null
     const forMs = Math.min(options.baseEjectionMs * this.#streak, options.maxEjectionMs)
@@ -101,12 +133,11 @@ export class OutlierDetector {
     this.#window.clear()
   }
 
-  #due(nowMs: number, options: OutlierOptions): EjectionReason | null {
-    if (this.#lastFault === 'none') return null
+  #tripped(nowMs: number, options: OutlierOptions): EjectionReason | null {
     if (this.consecutiveConnectFaults >= options.consecutiveConnectFaults) return 'consecutive-connect-faults'
     if (this.consecutiveFaults >= options.consecutiveFaults) return 'consecutive-faults'
     const rate = options.faultRate
-    if (rate !== null && this.#window.share(nowMs, rate, 1) >= rate.threshold) return 'fault-rate'
+    if (rate !== null && this.#window.faultShare(nowMs, rate) >= rate.threshold) return 'fault-rate'
     return null
   }
 }
@@ -116,70 +147,31 @@ export function ejectionCap(poolSize: number, options: OutlierOptions): number {
   return poolSize < 2 ? 0 : Math.floor(poolSize * options.maxEjectedShare + 1e-9)
 }
 
+/** What a rule that trips for one endpoint finds in the rest of its pool. */
+export interface PoolState {
+  readonly size: number
+  /** Other endpoints that are out of rotation for their health already. */
+  readonly ejected: number
+  /** Endpoints that fail now, this one included. */
+  readonly failing: number
+  /** Endpoints of which nobody knows yet whether they fail with it. */
+  readonly unheard: number
+}
+
 /**
- * Why an ejection that is due must not happen; null when it may.
+ * Why an ejection that is due must not happen; null when it may. `unclear`: half the pool may be failing together, and
+ * the next fault will tell.
  * @param fault the one that tripped the rule
- * @param ejected endpoints of the pool that are out of rotation for their health already
- * @param failing endpoints of the pool that fail now, this one included
  */
 export function withholding(
   fault: Fault,
-  poolSize: number,
-  ejected: number,
-  failing: number,
+  { size, ejected, failing, unheard }: PoolState,
   options: OutlierOptions,
-): WithheldReason | null {
-  if (fault === 'response' && poolSize >= 3 && failing * 2 >= poolSize) return 'correlated'
-  if (ejected + 1 > ejectionCap(poolSize, options)) return 'cap'
+): WithheldReason | 'unclear' | null {
+  if (fault === 'response' && size >= 3) {
+    if (failing * 2 >= size) return 'correlated'
+    if ((failing + unheard) * 2 >= size) return 'unclear'
+  }
+  if (ejected + 1 > ejectionCap(size, options)) return 'cap'
   return options.enforce ? null : 'shadow'
-}
-
-const bucketCount = 10
-
-/** Attempts and faults of the last `windowMs`, in ten buckets. */
-class FaultWindow {
-  readonly #attempts = new Float64Array(bucketCount)
-  readonly #faults = new Float64Array(bucketCount)
-  /** The newest bucket, counted from the clock's zero. */
-  #newest = 0
-  #bucketMs = 0
-
-  record(isFault: boolean, nowMs: number, windowMs: number): void {
-    this.#advance(nowMs, windowMs)
-    const slot = this.#newest % bucketCount
-    this.#attempts[slot] = (this.#attempts[slot] as number) + 1
-    if (isFault) this.#faults[slot] = (this.#faults[slot] as number) + 1
-  }
-
-  /** Share of faults, 0 below `minRequests / leniency` attempts. */
-  share(nowMs: number, options: FaultRateOptions, leniency: number): number {
-    this.#advance(nowMs, options.windowMs)
-    let attempts = 0
-    let faults = 0
-    for (let slot = 0; slot < bucketCount; slot++) {
-      attempts += this.#attempts[slot] as number
-      faults += this.#faults[slot] as number
-    }
-    return attempts === 0 || attempts * leniency < options.minRequests ? 0 : faults / attempts
-  }
-
-  clear(): void {
-    this.#attempts.fill(0)
-    this.#faults.fill(0)
-  }
-
-  #advance(nowMs: number, windowMs: number): void {
-    const bucketMs = windowMs / bucketCount
-    const current = Math.floor(nowMs / bucketMs)
-    if (bucketMs !== this.#bucketMs || current - this.#newest >= bucketCount || current < this.#newest) {
-      this.clear()
-    } else {
-      for (let bucket = this.#newest + 1; bucket <= current; bucket++) {
-        this.#attempts[bucket % bucketCount] = 0
-        this.#faults[bucket % bucketCount] = 0
-      }
-    }
-    this.#bucketMs = bucketMs
-    this.#newest = current
-  }
 }

@@ -27,9 +27,9 @@ interface Member {
 export interface Picked {
   readonly kind: 'picked'
   readonly endpoint: Endpoint
-  /** Every endpoint was ejected, and this one was picked all the same (fail open). */
+  /** Every endpoint that may be tried is ejected, and this one was picked all the same (fail open). */
   readonly panic: boolean
-  /** The response head is here. Lets a long answer (a tunnel, a stream) end a probe before it is over. */
+  /** The response head is here: a long answer (a tunnel, a stream) ends a probe before it is over. */
   answered(status: number): void
   /** How the attempt ended. Must be called; only the first call counts. */
   report(outcome: Outcome): void
@@ -51,6 +51,8 @@ export class Pool {
   #service: CatalogService
   #members: readonly Member[]
   #rotation: Rotation
+  /** Picks so far. */
+  #turn = 0
   /** When the first ejection ends: before that no pick has to look. */
   #nextProbeMs = Number.POSITIVE_INFINITY
 
@@ -152,77 +154,79 @@ export class Pool {
   }
 
   #picked(member: Member, initialRole: Role): Picked {
+    const turn = ++this.#turn
+    const { detector } = member
+    const ejectionsBefore = detector.ejections
     let role = initialRole
     let reported = false
+    // What was under way when its endpoint was ejected proves nothing that was not known then, even if it ends later.
+    const isOutdated = () => member.index < 0 || detector.ejections !== ejectionsBefore
     return {
       kind: 'picked',
       endpoint: member.endpoint,
       panic: initialRole === 'panic',
       answered: (status) => {
-        if (role === 'regular' || reported) return
-        if (this.#options().isFaultStatus(status)) return
-        this.#restore(member)
+        if (reported || isOutdated() || this.#options().isFaultStatus(status)) return
+        detector.answeredWell(turn)
+        if (role === 'regular') return
         role = 'regular'
+        this.#restore(member)
       },
       report: (outcome) => {
         if (reported) return
         reported = true
         member.inFlight--
+        if (isOutdated()) return
         const options = this.#options()
-        this.#judge(member, role, faultOf(outcome, options.isFaultStatus), options)
+        const fault = faultOf(outcome, options.isFaultStatus)
+        const health = detector.health.kind
+        if (health === 'healthy') this.#judgeRegular(member, fault, turn, options)
+        else if (role === 'probe') this.#judgeProbe(member, fault, turn, options)
+        else if (fault === 'none') this.#restore(member)
       },
     }
   }
 
-  #judge(member: Member, role: Role, fault: Fault, options: OutlierOptions): void {
-    if (member.index < 0) return
-    const health = member.detector.health.kind
-    if (role === 'probe' && health === 'probing') {
-      this.#judgeProbe(member, fault, options)
-    } else if (health === 'healthy') {
-      this.#judgeRegular(member, fault, options)
-    } else if (role === 'panic' && fault === 'none') {
-      this.#restore(member)
-    }
-    // Else the request was under way when its endpoint was ejected: it proves nothing that was not known then.
-  }
-
-  #judgeProbe(member: Member, fault: Fault, options: OutlierOptions): void {
-    const { detector } = member
+  #judgeProbe(member: Member, fault: Fault, turn: number, options: OutlierOptions): void {
     const now = this.#context.now()
     if (fault === 'not-upstream') {
-      detector.forgetProbe(now)
+      member.detector.forgetProbe(now)
       this.#nextProbeMs = Math.min(this.#nextProbeMs, now)
       return
     }
-    detector.record(fault, now, options)
-    if (fault === 'none' || this.#withholding(member, fault, options) === 'correlated') this.#restore(member)
+    member.detector.record(fault, turn, now, options)
+    if (fault === 'none' || this.#withholding(member, fault, 'probe-failed', options) !== null) this.#restore(member)
     else this.#eject(member, 'probe-failed', options)
   }
 
-  #judgeRegular(member: Member, fault: Fault, options: OutlierOptions): void {
+  #judgeRegular(member: Member, fault: Fault, turn: number, options: OutlierOptions): void {
     const { detector } = member
-    const due = detector.record(fault, this.#context.now(), options)
+    const due = detector.record(fault, turn, this.#context.now(), options)
     if (due === null) return
-    const withheld = this.#withholding(member, fault, options)
+    const withheld = this.#withholding(member, fault, due, options)
     if (withheld === null) {
       this.#eject(member, due, options)
-    } else if (detector.withheld?.reason !== withheld) {
+    } else if (withheld !== 'unclear') {
+      const isNews = detector.withheld === null
       detector.withheld = { due, reason: withheld }
-      tell(() => this.#context.observer.onWithheld(this.name, member.endpoint.id, due, withheld))
+      if (isNews) tell(() => this.#context.observer.onWithheld(this.name, member.endpoint.id, due, withheld))
     }
   }
 
-  #withholding(member: Member, fault: Fault, options: OutlierOptions) {
+  #withholding(member: Member, fault: Fault, due: EjectionReason, options: OutlierOptions) {
     const now = this.#context.now()
+    const maybeFirst = due === 'consecutive-faults' && member.detector.mayBeFirst(now)
     let ejected = 0
     let failing = 1
-    for (const other of this.#members) {
-      if (other === member) continue
-      if (other.detector.health.kind !== 'healthy') ejected++
-      if (other.detector.isFailing(now, options)) failing++
+    let unheard = 0
+    for (const { detector, inFlight } of this.#members) {
+      if (detector === member.detector) continue
+      const isHealthy = detector.health.kind === 'healthy'
+      if (!isHealthy) ejected++
+      if (detector.isFailing(now, options)) failing++
+      else if (maybeFirst && isHealthy && inFlight > 0 && !detector.hasOutdone(member.detector)) unheard++
     }
-    return withholding(fault, this.#members.length, ejected, failing, options)
+    return withholding(fault, { size: this.#members.length, ejected, failing, unheard }, options)
   }
 
   #eject(member: Member, reason: EjectionReason, options: OutlierOptions): void {

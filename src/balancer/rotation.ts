@@ -93,16 +93,12 @@ export class Rotation {
     }
     const owed = at(this.#carried, index)
     this.#carried[index] = 0
-    for (let other = 0; other < this.#weights.length; other++) {
-      if (this.#active[other] === 0) continue
-      const share = at(this.#weights, other) / this.#activeWeight
-      this.#carried[other] = quantised(at(this.#carried, other) + owed * share)
-    }
+    this.#shareOut(owed, index)
   }
 
   /**
    * Takes the next turn.
-   * @param skip members that must not have this turn; they keep what they are owed
+   * @param skip members that must not have this turn; they are owed it, but never more than one
    * @returns the member's index, or -1 when no active member may have it
    */
   pick(skip: ((index: number) => boolean) | null): number {
@@ -129,7 +125,9 @@ export class Rotation {
       bestDeadline = deadline
       bestTurn = turn
     }
-    if (best >= 0) this.#take(best)
+    if (best < 0) return best
+    this.#take(best)
+    if (skip !== null) this.#forgive(skip)
     return best
   }
 
@@ -178,6 +176,29 @@ export class Rotation {
     this.#cycle = 0
     for (let member = 0; member < this.#weights.length; member++) {
       if (this.#active[member] === 1) this.#taken[member] = at(this.#taken, member) - at(this.#weights, member)
+    }
+  }
+
+  /**
+   * Members that were skipped many times must not get a burst of turns for it: what they are owed beyond one turn is
+   * shared out among the others. (Those that a retry avoids are the ones that just failed.)
+   */
+  #forgive(skip: (index: number) => boolean): void {
+    for (let index = 0; index < this.#weights.length; index++) {
+      if (this.#active[index] === 0 || !skip(index)) continue
+      const excess = this.#lag(index) - 1
+      if (excess <= tie) continue
+      this.#carried[index] = at(this.#carried, index) - excess
+      this.#shareOut(excess, index)
+    }
+  }
+
+  /** Gives what one member is owed to the other active ones, by weight. */
+  #shareOut(owed: number, from: number): void {
+    const weight = this.#activeWeight - at(this.#weights, from) * at(this.#active, from)
+    for (let other = 0; other < this.#weights.length; other++) {
+      if (other === from || this.#active[other] === 0) continue
+      this.#carried[other] = quantised(at(this.#carried, other) + (owed * at(this.#weights, other)) / weight)
     }
   }
 

@@ -1,6 +1,6 @@
 /** Which services are there? One immutable table, replaced whenever the catalog changes. */
 
-import { type Catalog, type CatalogService, type Endpoint, sameEndpoint, sameService } from './endpoint.ts'
+import { type Catalog, type CatalogService, type Endpoint, sameService } from './endpoint.ts'
 import { Pool, type PoolContext } from './pool.ts'
 
 export interface RoutingTable {
@@ -77,7 +77,7 @@ function difference(before: CatalogService, after: CatalogService) {
     left: before.endpoints.filter((endpoint) => !present.has(endpoint.id)),
     reweighted: after.endpoints.filter((endpoint) => {
       const old = former.get(endpoint.id)
-      return old !== undefined && !sameEndpoint(old, endpoint)
+      return old !== undefined && old.weight !== endpoint.weight
     }),
   }
 }

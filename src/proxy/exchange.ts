@@ -38,10 +38,8 @@ export interface AttemptPlan {
   readonly target: string
   /** End-to-end headers only; the engine adds the framing and connection headers of its own hop. */
   readonly requestHeaders: RawHeaders
-  /** Set on the response that goes to the client; each replaces the endpoint's own header of that name. */
-  readonly responseHeaders: RawHeaders
-  /** Appended to the response that goes to the client, whatever is there already (`Via`). */
-  readonly appendedResponseHeaders: RawHeaders
+  /** What becomes of the headers of the endpoint's response; the engine adds framing and `Connection`. */
+  readonly responseHeaders: (fromEndpoint: RawHeaders) => string[]
   readonly deadlines: Deadlines
   /** Reuse an idle connection to this endpoint, and keep this one for the next request. */
   readonly keepAlive: boolean
@@ -70,6 +68,8 @@ export interface Exchange {
   readonly stats: ExchangeStats
   /** True once the downstream connection is gone. */
   readonly clientLeft: boolean
+  /** True once the head of a final response is on its way to the client: from then on only `cut` is left. */
+  readonly answered: boolean
   /**
    * Connects, then forwards. Resolves once, when the attempt is over on both sides; never rejects. Nothing of the
    * request body is read before the upstream connection stands. May be called again after an outcome that left the
@@ -77,9 +77,18 @@ export interface Exchange {
    */
   attempt(to: Endpoint, plan: AttemptPlan): Promise<Outcome>
   /** Answers the client from the proxy itself. Resolves when the answer is handed over or the client is gone. */
-  reply(status: number, headers: RawHeaders, body: string, options: { readonly close: boolean }): Promise<void>
+  reply(reply: Reply): Promise<void>
   /** Cuts the downstream connection: what was sent must not look complete. */
   cut(): void
+}
+
+/** An answer of the proxy's own. */
+export interface Reply {
+  readonly status: number
+  readonly headers: RawHeaders
+  readonly body: string
+  /** The connection must not be used again: what follows on it cannot be trusted. */
+  readonly close: boolean
 }
 
 /** A request that never became an exchange: its bytes were refused by the engine. */
@@ -105,8 +114,8 @@ export interface LimitOptions {
 export interface EngineOptions {
   readonly limits: LimitOptions
   readonly onExchange: (exchange: Exchange) => void
-  /** The engine has answered (or cut) these bytes itself. */
-  readonly onRefusal: (refusal: Refusal) => void
+  /** The engine refuses bytes that never became an exchange; it sends this answer, if the client still listens. */
+  readonly onRefusal: (refusal: Refusal) => Reply
 }
 
 /** The data port, served by one engine. */

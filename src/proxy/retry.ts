@@ -1,4 +1,7 @@
-/** May this request be tried elsewhere? (skeleton: types first) */
+/** May this request be tried elsewhere? Pure, but for the count of retries under way. */
+
+import type { Outcome } from '../balancer/outcome.ts'
+import type { RetryReason } from './observer.ts'
 
 export interface RetryOptions {
   /** Extra attempts after the first, each on another endpoint; 0: never. */
@@ -7,4 +10,65 @@ export interface RetryOptions {
   readonly budget: number
   /** Response statuses that are tried elsewhere, idempotent bodyless requests only. */
   readonly statuses: readonly number[]
+}
+
+/** RFC 9110 §9.2.2: sending such a request twice has the effect of sending it once. */
+const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+/** True when the request may be sent again although an endpoint may have had it: idempotent, and no body to replay. */
+export function isReplayable(method: string, hasBody: boolean): boolean {
+  return !hasBody && idempotentMethods.has(method)
+}
+
+/**
+ * Why another endpoint may be tried after this outcome; null when none may.
+ * A failed connect sent nothing, so any method goes elsewhere. Else the request must be replayable, and the client
+ * must not have seen a byte of an answer. A request that timed out is not sent again: its time is spent.
+ */
+export function retryReason(outcome: Outcome, replayable: boolean): RetryReason | null {
+  switch (outcome.kind) {
+    case 'connect-failed':
+      return 'connect-failed'
+    case 'timed-out':
+      return outcome.phase === 'connect' ? 'connect-failed' : null
+    case 'broke-off':
+      return replayable && !outcome.afterHeaders ? 'broke-off' : null
+    case 'responded':
+      return outcome.relayed ? null : 'status'
+    case 'bad-response':
+    case 'client-left':
+    case 'bad-request':
+      return null
+    default:
+      return outcome satisfies never
+  }
+}
+
+/** Retries must not turn a failing service's load into more load: the smallest number that is always allowed. */
+const alwaysAllowed = 3
+
+/** One service's requests in flight and how many of them are retries now. */
+export class RetryBudget {
+  #inFlight = 0
+  #retrying = 0
+
+  get idle(): boolean {
+    return this.#inFlight === 0
+  }
+
+  enter(): void {
+    this.#inFlight++
+  }
+
+  leave(isRetry: boolean): void {
+    this.#inFlight--
+    if (isRetry) this.#retrying--
+  }
+
+  /** Takes a place for a request that becomes a retry; false when there is none. */
+  take(share: number): boolean {
+    if (this.#retrying >= Math.max(alwaysAllowed, Math.floor(this.#inFlight * share))) return false
+    this.#retrying++
+    return true
+  }
 }

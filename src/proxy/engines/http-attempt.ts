@@ -1,0 +1,406 @@
+/**
+ * One attempt on Node's HTTP objects: from the connect to the last byte of the answer, or to whatever ended it before.
+ *
+ *   connecting ──▶ sending ──▶ waiting ──▶ receiving ──▶ over
+ *        │            └──────────────────────▲
+ *        └─────── each may end at once: fault, deadline, client gone ──▶ over
+ *
+ * `end` is the only way out, and its first call counts.
+ */
+
+import { type Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Endpoint } from '../../balancer/endpoint.ts'
+import type { Outcome } from '../../balancer/outcome.ts'
+import type { AttemptPlan } from '../exchange.ts'
+import { isReplayable } from '../retry.ts'
+import type { HttpExchange, UpgradeRequest } from './http-exchange.ts'
+import { joinTunnel } from './tunnel.ts'
+import type { Acquired } from './upstream-sockets.ts'
+
+/** Header name → value, or values where the field came more than once. */
+export type OutgoingFields = Record<string, string | string[]>
+
+/** Sends one request over a socket that stands. The engine's own package does this; see http-proxy.ts. */
+export type Forward = (
+  exchange: HttpExchange,
+  options: {
+    readonly to: Endpoint
+    readonly agent: Agent
+    readonly headers: OutgoingFields
+    /** Called before a byte is sent; sets the target and feeds the body. */
+    readonly onRequest: (upstream: ClientRequest) => void
+    readonly onError: (error: NodeJS.ErrnoException) => void
+  },
+) => void
+
+type Phase = 'connecting' | 'sending' | 'waiting' | 'receiving' | 'tunnel' | 'over'
+
+export class HttpAttempt {
+  readonly #exchange: HttpExchange
+  readonly #to: Endpoint
+  readonly #plan: AttemptPlan
+  readonly #onEnd: (outcome: Outcome) => void
+  readonly #startMs: number
+  #phase: Phase = 'connecting'
+  #lastProgressMs: number
+  #timer: NodeJS.Timeout | null = null
+  #giveUpConnecting: (() => void) | null
+  #socket: Socket | null = null
+  #reused = false
+  #upstream: ClientRequest | null = null
+  #response: IncomingMessage | null = null
+  #requestSent = false
+  #stopPumping: (() => void) | null = null
+
+  constructor(exchange: HttpExchange, to: Endpoint, plan: AttemptPlan, onEnd: (outcome: Outcome) => void) {
+    this.#exchange = exchange
+    this.#to = to
+    this.#plan = plan
+    this.#onEnd = onEnd
+    this.#startMs = this.#now()
+    this.#lastProgressMs = this.#startMs
+    exchange.stats.connectMs = null
+    exchange.stats.firstByteMs = null
+    this.#giveUpConnecting = this.#connect(plan.keepAlive)
+  }
+
+  clientHasLeft(): void {
+    this.end({ kind: 'client-left' })
+  }
+
+  /** The attempt is over. Only the first call counts. */
+  end(outcome: Outcome): void {
+    if (this.#phase === 'over') return
+    const complete = this.#phase === 'receiving' && outcome.kind === 'responded' && outcome.relayed && this.#requestSent
+    this.#phase = 'over'
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#giveUpConnecting?.()
+    this.#stopPumping?.()
+    if (!complete) this.#upstream?.destroy()
+    if (!complete) this.#socket?.destroy()
+    this.#onEnd(outcome)
+  }
+
+  // Connecting
+
+  #connect(reuse: boolean): () => void {
+    const { sockets } = this.#exchange.surroundings
+    return sockets.acquire(this.#to, { reuse, connectMs: this.#plan.deadlines.connectMs }, (result) => {
+      this.#giveUpConnecting = null
+      this.#connected(result)
+    })
+  }
+
+  #connected(result: Acquired): void {
+    if (result.kind === 'failed') return this.end({ kind: 'connect-failed', code: result.code })
+    if (result.kind === 'timed-out') return this.end({ kind: 'timed-out', phase: 'connect' })
+    this.#socket = result.socket
+    this.#reused = result.reused
+    this.#exchange.stats.connectMs = this.#now() - this.#startMs
+    this.#progress(this.#exchange.request.hasBody ? 'sending' : 'waiting')
+    this.#watchTime()
+    try {
+      const { upgrade } = this.#exchange
+      if (upgrade === null) this.#forward(result.socket)
+      else this.#forwardUpgrade(result.socket, upgrade)
+    } catch (error) {
+      // Node refuses what its parser let through, such as a header value that must not be written.
+      this.end({ kind: 'bad-request', status: 400, detail: `The request cannot be forwarded: ${messageOf(error)}.` })
+    }
+  }
+
+  // Sending
+
+  #forward(socket: Socket): void {
+    this.#exchange.surroundings.forward(this.#exchange, {
+      to: this.#to,
+      agent: agentFor(socket),
+      headers: this.#outgoingFields(this.#plan.keepAlive ? 'keep-alive' : 'close'),
+      onRequest: (upstream) => {
+        upstream.path = this.#plan.target
+        this.#listen(upstream)
+        if (this.#exchange.request.hasBody) {
+          this.#pumpBody(upstream)
+        } else {
+          this.#requestSent = true
+          upstream.end()
+        }
+      },
+      onError: (error) => this.#upstreamFailed(error),
+    })
+  }
+
+  #forwardUpgrade(socket: Socket, upgrade: UpgradeRequest): void {
+    const upstream = httpRequest({
+      agent: agentFor(socket),
+      method: this.#exchange.request.method,
+      headers: { ...this.#outgoingFields('Upgrade'), Upgrade: upgrade.protocol },
+    })
+    upstream.path = this.#plan.target
+    upstream.on('error', (error) => this.#upstreamFailed(error))
+    upstream.once('upgrade', (response, upstreamSocket, head) => {
+      this.#switchProtocols(upgrade, response, upstreamSocket, head)
+    })
+    this.#listen(upstream)
+    this.#requestSent = true
+    upstream.end()
+  }
+
+  #outgoingFields(connection: string): OutgoingFields {
+    const fields: OutgoingFields = {}
+    const { requestHeaders } = this.#plan
+    for (let index = 0; index < requestHeaders.length; index += 2) {
+      const name = requestHeaders[index] as string
+      const value = requestHeaders[index + 1] as string
+      const former = fields[name]
+      if (former === undefined) fields[name] = value
+      else if (typeof former === 'string') fields[name] = [former, value]
+      else former.push(value)
+    }
+    const { rawHeaders } = this.#exchange.request
+    if (!('Host' in fields) && !rawHeaders.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'host')) {
+      fields.Host = this.#to.id
+    }
+    // Named explicitly for every method: Node leaves the framing of a DELETE's chunked body out otherwise.
+    if (this.#exchange.chunked) fields['Transfer-Encoding'] = 'chunked'
+    fields.Connection = connection
+    return fields
+  }
+
+  #listen(upstream: ClientRequest): void {
+    this.#upstream = upstream
+    upstream.once('response', (response) => this.#received(response))
+    upstream.on('information', ({ statusCode, headers }) => {
+      const { request, res } = this.#exchange
+      if (statusCode !== 103 || request.httpVersion === '1.0' || res.headersSent) return
+      try {
+        res.writeEarlyHints(headers as Record<string, string | string[]>)
+      } catch {
+        // Node writes only hints that it can parse; a hint is never worth a request.
+      }
+    })
+    if (this.#exchange.expectsContinue) {
+      upstream.setHeader('Expect', '100-continue')
+      upstream.flushHeaders()
+      upstream.once('continue', () => {
+        if (!this.#exchange.res.headersSent) this.#exchange.res.writeContinue()
+      })
+    }
+    // Reached with shouldKeepAlive set (see #received): the exchange is complete and the socket is ours again.
+    const socket = this.#socket as Socket
+    socket.once('free', () => {
+      this.#exchange.surroundings.sockets.release(this.#to, socket, this.#mayReuse)
+    })
+  }
+
+  #pumpBody(upstream: ClientRequest): void {
+    const { req, stats } = this.#exchange
+    const limit = this.#plan.bodyLimit
+    const onData = (piece: Buffer): void => {
+      stats.bytesIn += piece.length
+      this.#lastProgressMs = this.#now()
+      if (limit !== null && stats.bytesIn > limit) {
+        this.end({ kind: 'bad-request', status: 413, detail: `The body is longer than ${limit} bytes.` })
+      } else if (!upstream.write(piece)) {
+        req.pause()
+      }
+    }
+    const onDrain = (): void => {
+      this.#lastProgressMs = this.#now()
+      req.resume()
+    }
+    const onEnd = (): void => {
+      if (req.rawTrailers.length > 0) upstream.addTrailers(pairs(req.rawTrailers))
+      this.#requestSent = true
+      if (this.#phase === 'sending') this.#progress('waiting')
+      upstream.end()
+    }
+    req.on('data', onData)
+    req.on('end', onEnd)
+    upstream.on('drain', onDrain)
+    this.#stopPumping = () => {
+      req.removeListener('data', onData)
+      req.removeListener('end', onEnd)
+      upstream.removeListener('drain', onDrain)
+      // What the client still sends is read and dropped, so that it comes to the end of its request and reads the answer.
+      req.resume()
+    }
+  }
+
+  #upstreamFailed(error: NodeJS.ErrnoException): void {
+    // After the head, the response stream tells how the upstream ended.
+    if (this.#response !== null || this.#phase === 'over') return
+    const code = error.code ?? 'EUNKNOWN'
+    if (code.startsWith('HPE_')) {
+      return this.end({ kind: 'bad-response', afterHeaders: false, detail: code })
+    }
+    const { method, hasBody } = this.#exchange.request
+    if (this.#reused && isReplayable(method, hasBody)) {
+      // The endpoint closed an idle connection just as it was taken up again: that is nobody's fault.
+      this.#socket?.destroy()
+      this.#phase = 'connecting'
+      this.#giveUpConnecting = this.#connect(false)
+      return
+    }
+    this.end({ kind: 'broke-off', afterHeaders: false, code })
+  }
+
+  // Receiving
+
+  #mayReuse = false
+
+  #received(response: IncomingMessage): void {
+    if (this.#phase === 'over') return void response.destroy()
+    const { res, stats } = this.#exchange
+    const status = response.statusCode ?? 0
+    this.#response = response
+    stats.firstByteMs = this.#now() - this.#startMs
+    response.on('error', ignore)
+    response.once('close', () => {
+      if (response.complete) return
+      this.end({ kind: 'broke-off', afterHeaders: res.headersSent, code: 'ECONNRESET' })
+    })
+    if (!this.#plan.onHead(status)) return this.end({ kind: 'responded', status, relayed: false })
+
+    this.#keepSocketAtEnd()
+    this.#progress('receiving')
+    try {
+      res.writeHead(status, response.statusMessage ?? '', this.#responseFields(response))
+    } catch (error) {
+      return this.end({ kind: 'bad-response', afterHeaders: false, detail: messageOf(error) })
+    }
+    this.#pumpResponse(response, status)
+  }
+
+  /**
+   * Node would close the socket as soon as the response is complete, and the port would stay in TIME_WAIT on this side.
+   * Held as if it were kept alive, it comes back through `free`, and the endpoint is left to close it.
+   */
+  #keepSocketAtEnd(): void {
+    const upstream = this.#upstream as ClientRequest
+    this.#mayReuse = this.#plan.keepAlive && upstream.shouldKeepAlive
+    upstream.shouldKeepAlive = true
+  }
+
+  #responseFields(response: IncomingMessage): string[] {
+    const fields = this.#plan.responseHeaders(response.rawHeaders)
+    const { expectsContinue, surroundings, upgrade } = this.#exchange
+    // A client that still waits for "100 Continue" may or may not send its body now: the connection is ambiguous.
+    const ambiguous = expectsContinue && this.#exchange.stats.bytesIn === 0
+    if (ambiguous || upgrade !== null || surroundings.isDraining()) fields.push('Connection', 'close')
+    return fields
+  }
+
+  #pumpResponse(response: IncomingMessage, status: number): void {
+    const { res, stats, upgrade } = this.#exchange
+    let begun = false
+    response.on('data', (piece: Buffer) => {
+      begun = true
+      stats.bytesOut += piece.length
+      this.#lastProgressMs = this.#now()
+      if (!res.write(piece)) response.pause()
+    })
+    res.on('drain', () => {
+      this.#lastProgressMs = this.#now()
+      response.resume()
+    })
+    response.once('end', () => {
+      begun = true
+      if (!response.complete) return
+      if (response.rawTrailers.length > 0) res.addTrailers(pairs(response.rawTrailers))
+      res.end()
+      if (upgrade !== null) this.#exchange.endUpgradeSocket(upgrade.socket)
+    })
+    res.once('finish', () => this.end({ kind: 'responded', status, relayed: true }))
+    // A stream that has nothing to say yet must still show its head; most answers bring their body along.
+    setImmediate(() => {
+      if (!begun && this.#phase === 'receiving') res.flushHeaders()
+    })
+  }
+
+  #switchProtocols(upgrade: UpgradeRequest, response: IncomingMessage, upstreamSocket: Socket, head: Buffer): void {
+    if (this.#phase === 'over') return void upstreamSocket.destroy()
+    const { res, stats, request } = this.#exchange
+    const { socket } = upgrade
+    stats.firstByteMs = this.#now() - this.#startMs
+    this.#plan.onHead(101)
+    this.#phase = 'tunnel'
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#exchange.tunnelled = true
+    res.detachSocket(socket)
+
+    const fields = this.#plan.responseHeaders(response.rawHeaders)
+    fields.push('Connection', 'Upgrade', 'Upgrade', response.headers.upgrade ?? upgrade.protocol)
+    let text = `HTTP/${request.httpVersion} 101 Switching Protocols\r\n`
+    for (let index = 0; index < fields.length; index += 2) text += `${fields[index]}: ${fields[index + 1]}\r\n`
+    socket.write(`${text}\r\n`, 'latin1')
+    if (head.length > 0) upstreamSocket.unshift(head)
+    if (upgrade.early.length > 0) socket.unshift(upgrade.early)
+    joinTunnel(socket, upstreamSocket, (bytesUp, bytesDown) => {
+      stats.bytesIn = bytesUp
+      stats.bytesOut = bytesDown
+      this.end({ kind: 'responded', status: 101, relayed: true })
+    })
+  }
+
+  // Time
+
+  #now(): number {
+    return this.#exchange.surroundings.now()
+  }
+
+  #progress(phase: Phase): void {
+    this.#phase = phase
+    this.#lastProgressMs = this.#now()
+  }
+
+  /** One timer for all phases after the connect: it looks at the clock, and sleeps for what is left. */
+  #watchTime(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    const { responseMs, idleMs } = this.#plan.deadlines
+    this.#timer = setTimeout(() => this.#checkTime(), Math.min(responseMs, idleMs))
+  }
+
+  #checkTime(): void {
+    const { responseMs, idleMs } = this.#plan.deadlines
+    const allowedMs = this.#phase === 'waiting' ? responseMs : idleMs
+    const leftMs = this.#lastProgressMs + allowedMs - this.#now()
+    if (leftMs > 0) {
+      this.#timer = setTimeout(() => this.#checkTime(), Math.max(1, leftMs))
+    } else if (this.#phase === 'waiting') {
+      this.end({ kind: 'timed-out', phase: 'response' })
+    } else if (this.#phase === 'sending' && this.#upstream?.writableNeedDrain !== true) {
+      this.end({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
+    } else if (this.#phase === 'receiving' && this.#exchange.res.writableNeedDrain) {
+      // The endpoint has done its part; the client does not read.
+      this.end({ kind: 'client-left' })
+    } else {
+      this.end({ kind: 'timed-out', phase: 'idle' })
+    }
+  }
+}
+
+/** An agent for one request over one socket: nothing is queued, nothing is looked up. */
+function agentFor(socket: Socket): Agent {
+  return {
+    keepAlive: true,
+    maxSockets: Number.POSITIVE_INFINITY,
+    defaultPort: 80,
+    protocol: 'http:',
+    options: {},
+    addRequest: (upstream: { onSocket(socket: Socket): void }) => upstream.onSocket(socket),
+  } as unknown as Agent
+}
+
+function pairs(raw: readonly string[]): [string, string][] {
+  const list: [string, string][] = []
+  for (let index = 0; index < raw.length; index += 2) list.push([raw[index] as string, raw[index + 1] as string])
+  return list
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function ignore(): void {}

@@ -1,0 +1,144 @@
+/**
+ * One client request on Node's own HTTP objects: the `Exchange` of the http-proxy engine.
+ *
+ * Each attempt connects first and only then touches the request body, so that a failed connect leaves everything as it
+ * was. What the request and response streams do to each other is in `HttpAttempt`; here is what outlives an attempt.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isIPv4, type Socket } from 'node:net'
+import type { Endpoint } from '../../balancer/endpoint.ts'
+import type { Outcome } from '../../balancer/outcome.ts'
+import type { AttemptPlan, Exchange, ExchangeRequest, ExchangeStats, Reply } from '../exchange.ts'
+import { lingeringClose } from './client-connections.ts'
+import { type Forward, HttpAttempt } from './http-attempt.ts'
+import type { UpstreamSockets } from './upstream-sockets.ts'
+
+/** What all exchanges of one engine share. */
+export interface ExchangeSurroundings {
+  readonly sockets: UpstreamSockets
+  readonly forward: Forward
+  readonly now: () => number
+  readonly isDraining: () => boolean
+}
+
+/** A request to switch protocols: its connection has left Node's HTTP server, and these bytes came after the head. */
+export interface UpgradeRequest {
+  readonly protocol: string
+  readonly socket: Socket
+  readonly early: Buffer
+}
+
+export class HttpExchange implements Exchange {
+  readonly request: ExchangeRequest
+  readonly stats: ExchangeStats = { connectMs: null, firstByteMs: null, bytesIn: 0, bytesOut: 0 }
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  /** The client waits for `100 Continue` before it sends its body. */
+  readonly expectsContinue: boolean
+  /** The body comes in chunks, with no length known. */
+  readonly chunked: boolean
+  readonly surroundings: ExchangeSurroundings
+  /** Null for an ordinary request, and once the connection has become a tunnel. */
+  upgrade: UpgradeRequest | null
+  clientLeft = false
+  /** True once this exchange has become a tunnel: the response object is out of the game. */
+  tunnelled = false
+  #attempt: HttpAttempt | null = null
+
+  constructor(
+    req: IncomingMessage,
+    res: ServerResponse,
+    surroundings: ExchangeSurroundings,
+    options: { readonly expectsContinue: boolean; readonly upgrade: UpgradeRequest | null },
+  ) {
+    this.req = req
+    this.res = res
+    this.surroundings = surroundings
+    this.upgrade = options.upgrade
+    this.expectsContinue = options.expectsContinue
+    const { headers, socket } = req
+    this.chunked = headers['transfer-encoding'] !== undefined
+    this.request = {
+      method: req.method ?? 'GET',
+      target: req.url ?? '/',
+      httpVersion: req.httpVersion === '1.0' ? '1.0' : '1.1',
+      rawHeaders: req.rawHeaders,
+      hasBody: this.chunked || Number(headers['content-length'] ?? 0) > 0,
+      upgrade: options.upgrade?.protocol ?? null,
+      clientAddress: plainAddress(socket.remoteAddress ?? ''),
+      localPort: socket.localPort ?? 0,
+      secure: false,
+    }
+    res.on('error', ignore)
+    req.on('error', ignore)
+    res.once('close', () => {
+      if (res.writableFinished || this.tunnelled) return
+      this.clientLeft = true
+      this.#attempt?.clientHasLeft()
+    })
+  }
+
+  get answered(): boolean {
+    return this.res.headersSent || this.tunnelled
+  }
+
+  attempt(to: Endpoint, plan: AttemptPlan): Promise<Outcome> {
+    if (this.clientLeft) return Promise.resolve({ kind: 'client-left' })
+    return new Promise((resolve) => {
+      this.#attempt = new HttpAttempt(this, to, plan, (outcome) => {
+        this.#attempt = null
+        resolve(outcome)
+      })
+    })
+  }
+
+  /** The bytes behind the head are not the body that it announced: the attempt under way is over. */
+  bodyIsMalformed(detail: string): void {
+    if (this.#attempt !== null) this.#attempt.end({ kind: 'bad-request', status: 400, detail })
+    else this.cut()
+  }
+
+  reply(reply: Reply): Promise<void> {
+    const { req, res } = this
+    return new Promise((resolve) => {
+      if (this.clientLeft || res.headersSent) {
+        this.cut()
+        return resolve()
+      }
+      const close = reply.close || this.upgrade !== null || this.surroundings.isDraining()
+      const headers = close ? [...reply.headers, 'Connection', 'close'] : [...reply.headers]
+      // Node closes at once after such an answer; a client that is still sending would be reset before it reads it.
+      if (close) closeGently(req.socket)
+      res.once('close', () => resolve())
+      res.once('finish', () => resolve())
+      res.writeHead(reply.status, headers)
+      res.end(reply.body)
+      if (this.upgrade !== null) this.endUpgradeSocket(this.upgrade.socket)
+    })
+  }
+
+  /** After an ordinary answer to a request to switch protocols: Node's server has let go of the connection. */
+  endUpgradeSocket(socket: Socket): void {
+    const finish = (): void => lingeringClose(socket)
+    if (this.res.writableFinished) finish()
+    else this.res.once('finish', finish)
+  }
+
+  cut(): void {
+    // A reset, not a normal close: over HTTP/1.0 a plain end of the connection looks like the end of the body.
+    const { socket } = this.req
+    if (!socket.destroyed) socket.resetAndDestroy()
+  }
+}
+
+function closeGently(socket: Socket): void {
+  socket.destroySoon = () => lingeringClose(socket)
+}
+
+function plainAddress(address: string): string {
+  const mapped = address.startsWith('::ffff:') ? address.slice(7) : ''
+  return isIPv4(mapped) ? mapped : address
+}
+
+function ignore(): void {}

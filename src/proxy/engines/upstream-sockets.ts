@@ -1,0 +1,168 @@
+/**
+ * Where does a connection to an endpoint come from, and where does it go afterwards?
+ *
+ * One fresh connection a request, or an idle one kept from an earlier request to the same endpoint. A connection that is
+ * not kept is left to the endpoint to close: whoever closes first keeps the port in TIME_WAIT for a minute, and the
+ * proxy would run out of ports at some 470 connections a second to one address.
+ */
+
+import { connect, type Socket } from 'node:net'
+import type { Endpoint, EndpointId } from '../../balancer/endpoint.ts'
+
+export type Acquired =
+  | { readonly kind: 'connected'; readonly socket: Socket; readonly reused: boolean }
+  | { readonly kind: 'failed'; readonly code: string }
+  | { readonly kind: 'timed-out' }
+
+export interface UpstreamSockets {
+  /**
+   * Gets a connection. `done` is called once, never before this returns, unless the answer to this is called first.
+   * @returns gives up: `done` will not be called
+   */
+  acquire(
+    to: Endpoint,
+    options: { readonly reuse: boolean; readonly connectMs: number },
+    done: (result: Acquired) => void,
+  ): () => void
+  /** Takes back a connection whose exchange is complete. `reuse`: keep it for the next request. */
+  release(to: Endpoint, socket: Socket, reuse: boolean): void
+  /** Connections open now, idle ones included. */
+  count(): number
+  /** Closes idle connections to endpoints that are gone. */
+  dropIdle(isGone: (endpoint: EndpointId) => boolean): void
+  /** Closes all idle connections; those in use are their users' affair. */
+  close(): void
+}
+
+/** Below the 5 s after which Node's own servers close an idle connection: reusing one must not race with that. */
+const maxIdleMs = 4_000
+const maxIdlePerEndpoint = 64
+/** How long an endpoint that was told `Connection: close` may take to close. */
+const closeGraceMs = 1_000
+const sweepMs = 500
+
+export function createUpstreamSockets(now: () => number): UpstreamSockets {
+  let open = 0
+  const idle = new Map<EndpointId, Socket[]>()
+  /** When each idle or closing connection must be gone. */
+  const deadlines = new Map<Socket, number>()
+  let sweeper: NodeJS.Timeout | null = null
+
+  function expireAt(socket: Socket, atMs: number): void {
+    deadlines.set(socket, atMs)
+    sweeper ??= setInterval(sweep, sweepMs).unref()
+  }
+
+  function sweep(): void {
+    const time = now()
+    for (const [socket, atMs] of deadlines) {
+      if (atMs <= time) socket.destroy()
+    }
+    if (deadlines.size === 0 && sweeper !== null) {
+      clearInterval(sweeper)
+      sweeper = null
+    }
+  }
+
+  /** The newest idle connection to an endpoint, if it is still good. */
+  function takeIdle(to: EndpointId): Socket | null {
+    const sockets = idle.get(to)
+    for (let socket = sockets?.pop(); socket !== undefined; socket = sockets?.pop()) {
+      const usable = !socket.destroyed && socket.writable && (deadlines.get(socket) ?? 0) > now()
+      deadlines.delete(socket)
+      if (!usable) {
+        socket.destroy()
+        continue
+      }
+      socket.removeListener('data', destroyThis)
+      socket.pause()
+      return socket
+    }
+    idle.delete(to)
+    return null
+  }
+
+  function forget(to: EndpointId, socket: Socket): void {
+    deadlines.delete(socket)
+    const sockets = idle.get(to)
+    const index = sockets?.indexOf(socket) ?? -1
+    if (index >= 0) sockets?.splice(index, 1)
+    if (sockets?.length === 0) idle.delete(to)
+  }
+
+  function connectTo(to: Endpoint, connectMs: number, done: (result: Acquired) => void): () => void {
+    const socket = connect({ host: to.address, port: to.port, noDelay: true })
+    open++
+    const finish = (result: Acquired): void => {
+      clearTimeout(timer)
+      socket.removeListener('connect', onConnect)
+      socket.removeListener('error', onError)
+      // Whoever uses the socket next listens for itself; an error nobody waits for must not end the process.
+      socket.on('error', ignore)
+      if (result.kind !== 'connected') socket.destroy()
+      done(result)
+    }
+    const timer = setTimeout(() => finish({ kind: 'timed-out' }), connectMs)
+    const onConnect = (): void => finish({ kind: 'connected', socket, reused: false })
+    const onError = (error: NodeJS.ErrnoException): void => finish({ kind: 'failed', code: error.code ?? 'EUNKNOWN' })
+    socket.once('connect', onConnect)
+    socket.once('error', onError)
+    socket.once('close', () => {
+      open--
+      forget(to.id, socket)
+    })
+    return () => {
+      clearTimeout(timer)
+      socket.removeListener('connect', onConnect)
+      socket.removeListener('error', onError)
+      socket.on('error', ignore)
+      socket.destroy()
+    }
+  }
+
+  return {
+    acquire: (to, { reuse, connectMs }, done) => {
+      const socket = reuse ? takeIdle(to.id) : null
+      if (socket === null) return connectTo(to, connectMs, done)
+      let wanted = true
+      queueMicrotask(() => {
+        if (wanted) done({ kind: 'connected', socket, reused: true })
+      })
+      return () => {
+        wanted = false
+        socket.destroy()
+      }
+    },
+    release: (to, socket, reuse) => {
+      if (socket.destroyed) return
+      const sockets = idle.get(to.id) ?? []
+      if (reuse && sockets.length < maxIdlePerEndpoint) {
+        idle.set(to.id, sockets)
+        sockets.push(socket)
+        expireAt(socket, now() + maxIdleMs)
+        // An endpoint that talks without being asked is out of step: its connection is not for use.
+        socket.once('data', destroyThis)
+      } else {
+        expireAt(socket, now() + closeGraceMs)
+      }
+      socket.resume()
+    },
+    count: () => open,
+    dropIdle: (isGone) => {
+      for (const [endpoint, sockets] of idle) {
+        if (isGone(endpoint)) for (const socket of [...sockets]) socket.destroy()
+      }
+    },
+    close: () => {
+      for (const socket of deadlines.keys()) socket.destroy()
+      if (sweeper !== null) clearInterval(sweeper)
+      sweeper = null
+    },
+  }
+}
+
+function destroyThis(this: Socket): void {
+  this.destroy()
+}
+
+function ignore(): void {}

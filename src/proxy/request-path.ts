@@ -1,0 +1,111 @@
+/**
+ * Which service does a request target name, and what path is left for the endpoint?
+ *
+ * The target is judged as it came, before any routing: what could be read in two ways is refused, and what is
+ * forwarded is never decoded, so that nothing is decoded twice. RFC 9112 §3.2, RFC 3986 §3.3 and §5.2.4.
+ */
+
+export type Route =
+  | {
+      readonly kind: 'route'
+      readonly service: string
+      /** Origin-form target for the endpoint, query included: starts with a slash. */
+      readonly target: string
+      /** What was cut off in front of it, as the client wrote it; empty when nothing was. */
+      readonly prefix: string
+    }
+  | { readonly kind: 'invalid'; readonly detail: string }
+
+/** Visible ASCII without `#`: a fragment never belongs in a request target, and anything else must be encoded. */
+const allowedTarget = /^[!-"$-~]+$/
+const absoluteForm = /^https?:\/\/[^/?]*/i
+
+/**
+ * @param target the request target as sent: origin-form or absolute-form
+ * @param basePath empty, or a path that starts with a slash and does not end with one
+ * @param stripsPrefix whether endpoints of a service see the path without base path and service name
+ */
+export function routeOf(target: string, basePath: string, stripsPrefix: (service: string) => boolean): Route {
+  if (!allowedTarget.test(target)) {
+    return invalid('The request target has a character that must be percent-encoded, or a fragment.')
+  }
+  const origin = target.charCodeAt(0) === slash ? target : originFormOf(target)
+  if (origin === null) return invalid('The request target is neither a path nor an http URL.')
+
+  const queryStart = origin.indexOf('?')
+  const path = queryStart < 0 ? origin : origin.slice(0, queryStart)
+  const query = queryStart < 0 ? '' : origin.slice(queryStart)
+  if (!path.startsWith(basePath) || path.charCodeAt(basePath.length) !== slash) {
+    return invalid(`The path must be ${basePath}/<service>/<path>.`)
+  }
+  const serviceEnd = endOfSegment(path, basePath.length + 1)
+  const service = serviceNamed(path.slice(basePath.length + 1, serviceEnd))
+  if (service === null) return invalid(`The path must be ${basePath}/<service>/<path>, and it names no service.`)
+
+  const rest = path.slice(serviceEnd)
+  const fault = faultIn(rest)
+  if (fault !== null) return invalid(fault)
+  if (!stripsPrefix(service)) return { kind: 'route', service, target: path + query, prefix: '' }
+  return { kind: 'route', service, target: (rest === '' ? '/' : rest) + query, prefix: path.slice(0, serviceEnd) }
+}
+
+const slash = 0x2f
+
+function invalid(detail: string): Route {
+  return { kind: 'invalid', detail }
+}
+
+function originFormOf(target: string): string | null {
+  const authority = absoluteForm.exec(target)
+  if (authority === null) return null
+  const rest = target.slice(authority[0].length)
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+function endOfSegment(path: string, start: number): number {
+  const end = path.indexOf('/', start)
+  return end < 0 ? path.length : end
+}
+
+/** The decoded name, or null when the segment is not one: a name with a slash or a dot-segment routes nowhere. */
+function serviceNamed(segment: string): string | null {
+  if (!segment.includes('%')) return isName(segment) ? segment : null
+  try {
+    const decoded = decodeURIComponent(segment)
+    return isName(decoded) ? decoded : null
+  } catch {
+    return null
+  }
+}
+
+function isName(name: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return name !== '' && name !== '.' && name !== '..' && !/[/\\\u0000-\u001f\u007f]/.test(name)
+}
+
+/** What is wrong with the path behind the service name; null when nothing is. */
+function faultIn(rest: string): string | null {
+  if (rest.includes('\\')) return 'The path has a backslash, which some servers take for a slash: encode it as %5C.'
+  if (rest.includes('%')) {
+    if (/%(?![0-9a-f]{2})/i.test(rest)) return 'The path has a percent sign that two hexadecimal digits do not follow.'
+    if (/%(?:[01][0-9a-f]|7f)/i.test(rest)) return 'The path has an encoded control character.'
+  }
+  // Servers disagree whether %2F and %5C separate segments, so the path must stay inside under either reading.
+  if (!/(?:\.|%2e){2}/i.test(rest)) return null
+  const dotsDecoded = rest.replace(/%2e/gi, '.')
+  if (climbsOut(dotsDecoded) || climbsOut(dotsDecoded.replace(/%2f|%5c/gi, '/'))) {
+    return 'The path leaves its service with "..".'
+  }
+  return null
+}
+
+/** True when `..` segments go above the start. Empty and `.` segments add no depth: some servers drop them. */
+function climbsOut(path: string): boolean {
+  let depth = 0
+  for (const segment of path.split('/')) {
+    if (segment === '..') depth--
+    else if (segment !== '' && segment !== '.') depth++
+    if (depth < 0) return true
+  }
+  return false
+}
