@@ -75,7 +75,6 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
         continue
       }
       socket.removeListener('data', destroyThis)
-      socket.pause()
       return socket
     }
     idle.delete(to)

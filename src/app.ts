@@ -1,0 +1,312 @@
+/**
+ * One serving process, put together: the composition root.
+ *
+ * Everything is made here and nowhere else, in the order in which it depends on each other, and closed the other way
+ * round. The admin listener answers from the start; the data port opens when the first catalog is in.
+ */
+
+import { randomUUID } from 'node:crypto'
+import { BlockList, isIPv6 } from 'node:net'
+import type { Logger } from 'pino'
+import { createMetrics } from './admin/metrics.ts'
+import type { Readiness } from './admin/readiness.ts'
+import { createAdminServer } from './admin/server.ts'
+import { createBalancer, type ServiceChange, type TableChange } from './balancer/balancer.ts'
+import type { Catalog } from './balancer/endpoint.ts'
+import type { BalancerObserver } from './balancer/observer.ts'
+import type { OutlierOptions } from './balancer/outlier-options.ts'
+import type { Config } from './config/config.ts'
+import { redactedConfig } from './config/convert.ts'
+import { restartOnlyChanges } from './config/reload.ts'
+import { consulSource } from './discovery/consul-source.ts'
+import type { CatalogSource, SourceError } from './discovery/source.ts'
+import { staticSource } from './discovery/static-source.ts'
+import { createAccessLog, type LogLevel } from './log.ts'
+import { httpProxyEngine } from './proxy/engines/http-proxy.ts'
+import type { Engine } from './proxy/exchange.ts'
+import { createHandler } from './proxy/handle-exchange.ts'
+import type { ProxyObserver } from './proxy/observer.ts'
+import type { ServicePolicy } from './proxy/policy.ts'
+
+export interface AppOptions {
+  readonly config: Config
+  readonly log: Logger
+  readonly setLogLevel: (level: LogLevel) => void
+  readonly version: string
+}
+
+export interface App extends AsyncDisposable {
+  readonly adminPort: number
+  /** Resolves with the data port once it is open; rejects when it cannot be had. Never settles if closed before. */
+  readonly ready: Promise<number>
+  /** Takes a new config; answers which changed keys wait for a restart. */
+  reload(config: Config): readonly string[]
+  /** Drains and closes everything, in `shutdown.drainDelay` + `shutdown.drainTimeout` at the most. Idempotent. */
+  close(): Promise<void>
+}
+
+const engines: Readonly<Record<Config['engine'], Engine>> = { 'http-proxy': httpProxyEngine }
+
+/** Makes and starts everything. Rejects when the admin port cannot be had; then nothing is left running. */
+export async function startApp({ config: initial, log, setLogLevel, version }: AppOptions): Promise<App> {
+  const now = (): number => performance.now()
+  let settings = settingsOf(initial)
+  let draining = false
+  const freshness = createFreshness(now)
+
+  const balancer = createBalancer({
+    now,
+    outlier: (service) => settings.outlier(service),
+    observer: {
+      onEjected: (...event) => observers.onEjected(...event),
+      onRestored: (...event) => observers.onRestored(...event),
+      onWithheld: (...event) => observers.onWithheld(...event),
+      onPanicPick: (...event) => observers.onPanicPick(...event),
+    },
+  })
+  const metrics = createMetrics({
+    version,
+    engine: initial.engine,
+    now,
+    view: balancer.view,
+    clientConnections: () => data.clientConnections(),
+    upstreamConnections: () => data.upstreamConnections(),
+  })
+  const accessLog = createAccessLog(log, () => settings.config.accessLog, Math.random)
+  const observers = {
+    ...metrics,
+    ...healthLog(log, metrics),
+    onRequestEnd: (record) => {
+      metrics.onRequestEnd(record)
+      accessLog.onRequestEnd(record)
+    },
+  } satisfies ProxyObserver & BalancerObserver
+
+  const handler = createHandler({
+    balancer,
+    routing: () => settings.config.routing,
+    policy: (service) => settings.policy(service),
+    limits: initial.limits,
+    isTrustedProxy: (address) => settings.isTrustedProxy(address),
+    observer: observers,
+    now,
+    newRequestId: randomUUID,
+    onDefect: (err) => log.error({ err }, 'a request was cut by a defect of the proxy'),
+  })
+  const data = engines[initial.engine]({ limits: initial.limits, ...handler })
+
+  const admin = createAdminServer({
+    version,
+    metrics,
+    view: balancer.view,
+    readiness: () => freshness.readiness(draining),
+    config: () => redactedConfig(settings.config),
+    onError: (err) => log.error({ err }, 'the admin listener failed'),
+  })
+  const adminPort = await admin.listen(initial.admin.host, initial.admin.port)
+  log.info({ host: initial.admin.host, port: adminPort }, 'the admin listener is open')
+
+  let onFirstCatalog: () => void = () => {}
+  const firstCatalog = new Promise<void>((resolve) => {
+    onFirstCatalog = resolve
+  })
+
+  /** Starts to follow the source that the config names. */
+  function follow(config: Config) {
+    const abort = new AbortController()
+    const source = sourceOf(config, log)
+    const listeners = {
+      onCatalog: (catalog: Catalog) => {
+        if (abort.signal.aborted) return
+        freshness.confirmed()
+        metrics.markFresh()
+        take(balancer.update(catalog), catalog)
+        onFirstCatalog()
+      },
+      onFresh: () => {
+        if (abort.signal.aborted) return
+        if (freshness.confirmed() === 'recovered') log.info('the catalog is confirmed again')
+        metrics.markFresh()
+        metrics.onCatalog('unchanged')
+      },
+      onError: (error: SourceError) => {
+        if (abort.signal.aborted) return
+        metrics.onCatalog('error')
+        if (freshness.failed(error)) log.warn({ ...error }, 'the catalog cannot be read; the last good one stays')
+      },
+    }
+    return { abort, done: source.watch(listeners, abort.signal) }
+  }
+
+  function take(change: TableChange, catalog: Catalog): void {
+    metrics.onCatalog(change.kind === 'changed' ? 'applied' : 'unchanged')
+    if (change.kind === 'unchanged') return
+    const present = new Set<string>()
+    for (const { endpoints } of catalog.services.values()) for (const { id } of endpoints) present.add(id)
+    data.dropPooled((endpoint) => !present.has(endpoint))
+    for (const service of change.services) {
+      metrics.dropEndpoints(
+        service.name,
+        service.left.map(({ id }) => id),
+      )
+      log.info(describeChange(service), 'the catalog changed')
+    }
+  }
+
+  let following = follow(initial)
+  const ready = firstCatalog.then(async () => {
+    const port = await data.listen(initial.listen.host, initial.listen.port)
+    log.info({ host: initial.listen.host, port, engine: initial.engine }, 'the data port is open')
+    return port
+  })
+  // Whoever waits for it hears of a failure; nobody has to.
+  ready.catch(() => {})
+
+  let closing: Promise<void> | null = null
+
+  async function close(): Promise<void> {
+    draining = true
+    const { drainDelayMs, drainTimeoutMs } = settings.config.shutdown
+    if (drainDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, drainDelayMs))
+    await data.close(drainTimeoutMs)
+    following.abort.abort()
+    await following.done
+    await admin.close()
+  }
+
+  const app: App = {
+    adminPort,
+    ready,
+    reload: (config) => {
+      const before = settings.config
+      const waiting = restartOnlyChanges(before, config)
+      settings = settingsOf(config)
+      setLogLevel(config.log.level)
+      if (before.discovery.source === config.discovery.source && !sameDiscovery(before, config)) {
+        following.abort.abort()
+        following = follow(config)
+      }
+      return waiting
+    },
+    close: () => {
+      closing ??= close()
+      return closing
+    },
+    [Symbol.asyncDispose]: () => app.close(),
+  }
+  return app
+}
+
+/** What a config means for one request, worked out once. */
+function settingsOf(config: Config) {
+  const common: ServicePolicy = {
+    upstream: config.upstream,
+    retry: config.retry,
+    stripPrefix: config.routing.stripPrefix,
+  }
+  const policies = new Map<string, ServicePolicy>()
+  const outliers = new Map<string, OutlierOptions>()
+  for (const [name, own] of Object.entries(config.services)) {
+    policies.set(name, {
+      upstream: { ...config.upstream, ...own.upstream },
+      retry: { ...config.retry, ...own.retry },
+      stripPrefix: own.routing.stripPrefix ?? config.routing.stripPrefix,
+    })
+    outliers.set(name, { ...config.outlier, ...own.outlier })
+  }
+  const trusted = trustedList(config.trustedProxies)
+  return {
+    config,
+    policy: (service: string) => policies.get(service) ?? common,
+    outlier: (service: string) => outliers.get(service) ?? config.outlier,
+    isTrustedProxy: (address: string) =>
+      config.trustedProxies.length > 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'),
+  }
+}
+
+function trustedList(cidrs: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const cidr of cidrs) {
+    const [address = '', length] = cidr.split('/')
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    if (length === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(length), family)
+  }
+  return list
+}
+
+function sourceOf({ discovery }: Config, log: Logger): CatalogSource {
+  switch (discovery.source) {
+    case 'consul':
+      return consulSource(discovery.consul, { log, random: Math.random })
+    case 'static':
+      return staticSource(discovery.static)
+    default:
+      return discovery.source satisfies never
+  }
+}
+
+function sameDiscovery(before: Config, after: Config): boolean {
+  return JSON.stringify(before.discovery) === JSON.stringify(after.discovery)
+}
+
+/** Is the table as good as its source, and since when not? */
+function createFreshness(now: () => number) {
+  const repeatAfterMs = 60_000
+  const told = new Map<string, number>()
+  let confirmedAtMs: number | null = null
+  let failing = false
+  return {
+    confirmed: (): 'recovered' | 'still' => {
+      const recovered = failing && confirmedAtMs !== null
+      failing = false
+      confirmedAtMs = now()
+      return recovered ? 'recovered' : 'still'
+    },
+    /** True when this failure is news: it has not been told within the last minute. */
+    failed: ({ where, message }: SourceError): boolean => {
+      failing = true
+      const key = `${where} ${message}`
+      if (now() - (told.get(key) ?? Number.NEGATIVE_INFINITY) < repeatAfterMs) return false
+      if (told.size >= 1_000) told.clear()
+      told.set(key, now())
+      return true
+    },
+    readiness: (draining: boolean): Readiness => {
+      const ageMs = confirmedAtMs === null ? null : now() - confirmedAtMs
+      if (draining) return { state: 'draining', ageMs }
+      if (confirmedAtMs === null) return { state: 'starting', ageMs }
+      return { state: failing ? 'stale' : 'fresh', ageMs }
+    },
+  }
+}
+
+/** Health events, counted and written down by name. */
+function healthLog(log: Logger, metrics: BalancerObserver): BalancerObserver {
+  return {
+    onEjected: (service, endpoint, reason, forMs) => {
+      metrics.onEjected(service, endpoint, reason, forMs)
+      log.warn({ service, endpoint, reason, forMs }, 'an endpoint was ejected')
+    },
+    onRestored: (service, endpoint) => {
+      metrics.onRestored(service, endpoint)
+      log.info({ service, endpoint }, 'an endpoint is back in rotation')
+    },
+    onWithheld: (service, endpoint, due, withheld) => {
+      metrics.onWithheld(service, endpoint, due, withheld)
+      log.warn({ service, endpoint, due, withheld }, 'an ejection was due and withheld')
+    },
+    onPanicPick: metrics.onPanicPick,
+  }
+}
+
+function describeChange({ name, kind, joined, left, reweighted }: ServiceChange) {
+  const named = (list: ServiceChange['joined']) => list.map(({ id, instance }) => `${id} (${instance})`)
+  return {
+    service: name,
+    change: kind,
+    joined: named(joined),
+    left: named(left),
+    changed: reweighted.map(({ id, weight }) => `${id} weight ${weight}`),
+  }
+}
