@@ -132,7 +132,10 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       onError: (error: SourceError) => {
         if (abort.signal.aborted) return
         metrics.onCatalog('error')
-        if (freshness.failed(error)) log.warn({ ...error }, 'the catalog cannot be read; the last good one stays')
+        if (!freshness.failed(error)) return
+        const meanwhile =
+          freshness.readiness(false).state === 'starting' ? 'nothing is served yet' : 'the last good one stays'
+        log.warn({ ...error }, `the catalog cannot be read; ${meanwhile}`)
       },
     }
     return { abort, done: source.watch(listeners, abort.signal) }
