@@ -182,14 +182,13 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     ready,
     reload: (config) => {
       const before = settings.config
-      const waiting = restartOnlyChanges(before, config)
-      settings = settingsOf(config)
+      settings = settingsOf(withWhatIsBound(before, config))
       setLogLevel(config.log.level)
-      if (before.discovery.source === config.discovery.source && !sameDiscovery(before, config)) {
+      if (!sameDiscovery(before, settings.config)) {
         following.abort.abort()
-        following = follow(config)
+        following = follow(settings.config)
       }
-      return waiting
+      return restartOnlyChanges(before, config)
     },
     close: () => {
       closing ??= close()
@@ -247,6 +246,13 @@ function sourceOf({ discovery }: Config, log: Logger): CatalogSource {
     default:
       return discovery.source satisfies never
   }
+}
+
+/** A new config, but for what was decided at the start: `/api/config` shows what is in effect. */
+function withWhatIsBound(running: Config, config: Config): Config {
+  const { listen, admin, workers, engine, limits } = running
+  const discovery = { ...config.discovery, source: running.discovery.source }
+  return { ...config, listen, admin, workers, engine, limits, discovery }
 }
 
 function sameDiscovery(before: Config, after: Config): boolean {

@@ -11,7 +11,7 @@ export interface BalancerObserver {
   onEjected(service: string, endpoint: EndpointId, reason: EjectionReason, forMs: number): void
   /** The endpoint is back in rotation: it answered well, or a failed probe was no reason to keep it out. */
   onRestored(service: string, endpoint: EndpointId): void
-  /** An ejection was due and did not happen. Told once, until no rule trips any more. */
+  /** An ejection was due and did not happen. Told once, until the endpoint does well again. */
   onWithheld(service: string, endpoint: EndpointId, due: EjectionReason, withheld: WithheldReason): void
   /** Every endpoint that may be tried is ejected, so one of them was picked anyway. */
   onPanicPick(service: string): void

@@ -37,7 +37,7 @@ export class OutlierDetector {
   consecutiveConnectFaults = 0
   /** Ejections since it joined. */
   ejections = 0
-  /** An ejection that is due and was withheld, until no rule trips any more. */
+  /** An ejection that was due and withheld: until a good answer comes and the rate of faults has halved. */
   withheld: { readonly due: EjectionReason; readonly reason: WithheldReason } | null = null
   readonly #window = new FaultWindow()
   #lastFault: Fault = 'none'
@@ -65,10 +65,10 @@ export class OutlierDetector {
     this.consecutiveConnectFaults = fault === 'connect' ? this.consecutiveConnectFaults + 1 : 0
     if (options.faultRate !== null) this.#window.record(fault, nowMs, options.faultRate.windowMs)
 
-    if (fault === 'none' && this.withheld === null) return null
-    const tripped = this.#tripped(nowMs, options)
-    if (tripped === null) this.withheld = null
-    return fault === 'none' ? null : tripped
+    if (fault !== 'none') return this.#tripped(nowMs, options)
+    // A rate that hovers about its threshold is one trouble, not one for each time it crosses.
+    if (this.withheld !== null && !this.#isHalfAsBad(nowMs, options)) this.withheld = null
+    return null
   }
 
   /** A response that is no fault has begun to come, for the request picked at this turn. */
@@ -131,6 +131,11 @@ export class OutlierDetector {
     this.#lastFault = 'none'
     this.withheld = null
     this.#window.clear()
+  }
+
+  #isHalfAsBad(nowMs: number, options: OutlierOptions): boolean {
+    const rate = options.faultRate
+    return rate !== null && this.#window.faultShare(nowMs, rate) >= rate.threshold / 2
   }
 
   #tripped(nowMs: number, options: OutlierOptions): EjectionReason | null {

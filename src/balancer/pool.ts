@@ -153,23 +153,20 @@ export class Pool {
     }
   }
 
-  #picked(member: Member, initialRole: Role): Picked {
+  #picked(member: Member, role: Role): Picked {
     const turn = ++this.#turn
     const { detector } = member
     const ejectionsBefore = detector.ejections
-    let role = initialRole
     let reported = false
     // What was under way when its endpoint was ejected proves nothing that was not known then, even if it ends later.
     const isOutdated = () => member.index < 0 || detector.ejections !== ejectionsBefore
     return {
       kind: 'picked',
       endpoint: member.endpoint,
-      panic: initialRole === 'panic',
+      panic: role === 'panic',
       answered: (status) => {
         if (reported || isOutdated() || this.#options().isFaultStatus(status)) return
         detector.answeredWell(turn)
-        if (role === 'regular') return
-        role = 'regular'
         this.#restore(member)
       },
       report: (outcome) => {

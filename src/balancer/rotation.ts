@@ -15,9 +15,12 @@
  * double share. docs/decisions/002-rotation.md has the reasoning.
  */
 
-/** Carried lags are multiples of this, so that rounding can never add up; ties are judged a little wider. */
-const quantum = 2 ** -32
-const tie = 2 ** -29
+/**
+ * Carried lags are multiples of `quantum`, so that sums of them are exact. Each change of the set still rounds once; lags
+ * that differ by less than `tie` count as equal, which leaves room for more changes than a proxy ever sees.
+ */
+const quantum = 2 ** -45
+const tie = 2 ** -20
 
 export class Rotation {
   readonly #weights: Float64Array

@@ -54,7 +54,10 @@ function untilSignal(log: Log): Promise<NodeJS.Signals> {
     let signals = 0
     const onSignal = (signal: NodeJS.Signals): void => {
       signals++
-      if (signals === 1) return resolve(signal)
+      if (signals === 1) {
+        resolve(signal)
+        return
+      }
       log.log.warn({ signal }, 'a second signal: evenkeel ends at once')
       void log.close().finally(() => process.exit(1))
     }

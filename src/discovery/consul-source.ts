@@ -1,4 +1,18 @@
-/** (skeleton: types first) */
+/**
+ * How is Consul asked? The only file that knows the `consul` package: it makes single requests with it, each with a
+ * deadline of its own, and turns whatever comes back into an `Answer`. The package's own `watch` is not used: it ends
+ * for good on one odd answer and has no rate limit. What is asked when is consul-watch.ts's matter.
+ */
+
+import { EventEmitter } from 'node:events'
+import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, type RequestOptions } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import Consul from 'consul'
+import type { Logger } from 'pino'
+import { failureOf, type Mishap } from './consul-failure.ts'
+import type { Answer, Ask, BlockOn } from './consul-loop.ts'
+import { type ConsulRequests, type WatchTiming, watchConsul } from './consul-watch.ts'
+import type { CatalogSource } from './source.ts'
 
 export interface ConsulOptions {
   /** `http://host:port` or `https://host:port`. */
@@ -17,4 +31,198 @@ export interface ConsulOptions {
   readonly includeWarning: boolean
   /** PEM texts, already read from their files; null: none. */
   readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null }
+}
+
+export interface ConsulTiming extends WatchTiming {
+  /** How long a request that does not block may take; a blocking one has this on top of what the server may wait. */
+  readonly deadlineMs: number
+}
+
+export interface ConsulDeps {
+  readonly log: Logger
+  /** From 0 to less than 1: jitter. */
+  readonly random: () => number
+  /** For tests; the defaults are `consulTiming`. */
+  readonly timing?: Partial<ConsulTiming>
+}
+
+export const consulTiming: ConsulTiming = {
+  namesWaitMs: 10_000,
+  instancesWaitMs: 55_000,
+  sweepRoundMs: 5000,
+  catchUpMs: 2000,
+  deadlineMs: 10_000,
+}
+
+/** Far above any real answer (3,000 instances are 4 MB): only keeps a runaway one from eating the memory. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+/**
+ * A source that follows a Consul agent's catalog.
+ * @throws TypeError when `options.address` is no http or https URL
+ */
+export function consulSource(options: ConsulOptions, deps: ConsulDeps): CatalogSource {
+  const timing = { ...consulTiming, ...deps.timing }
+  const base = parseAddress(options.address)
+  return {
+    async watch(listeners, signal) {
+      const agent = makeAgent(base, options.tls)
+      const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
+      try {
+        const requests = makeRequests(makeClient(base, options, agent), base.origin, options.token, timing)
+        await watchConsul(requests, options, timing, tools, listeners, signal)
+      } finally {
+        agent.destroy()
+      }
+    },
+  }
+}
+
+function parseAddress(address: string): URL {
+  const url = URL.canParse(address) ? new URL(address) : null
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new TypeError('the address of Consul must be http://host:port or https://host:port')
+  }
+  return url
+}
+
+function makeAgent(base: URL, tls: ConsulOptions['tls']): HttpAgent {
+  if (base.protocol === 'http:') return new HttpAgent({ keepAlive: true })
+  const pem = Object.fromEntries(Object.entries(tls).filter(([, text]) => text !== null))
+  return new HttpsAgent({ keepAlive: true, ...pem })
+}
+
+/** What the package takes and gives, as its code has it; its own types know less. */
+interface Client {
+  readonly health: { service(options: { service: string } & CallOptions): Promise<Reply> }
+  readonly catalog: { services(options: CallOptions): Promise<Reply> }
+  _ext(event: 'onRequest', hook: (request: PackageRequest, next: () => void) => void): void
+}
+interface CallOptions {
+  readonly ctx: EventEmitter
+  readonly index?: string
+  readonly wait?: string
+}
+/** What it gives when the context asks for the response: a body that is a Buffer, as the hook below wants it. */
+type Reply = readonly [response: IncomingMessage, body: Buffer | undefined]
+interface PackageRequest {
+  readonly opts: { buffer?: boolean }
+  transport: { request(options: RequestOptions): ClientRequest }
+}
+
+function makeClient(base: URL, options: ConsulOptions, agent: HttpAgent): Client {
+  const headers = {
+    ...(options.token === null ? {} : { 'x-consul-token': options.token }),
+    // The package has no parameter for it.
+    ...(options.namespace === null ? {} : { 'x-consul-namespace': options.namespace }),
+  }
+  const defaults = { stale: options.stale, ...(options.datacenter === null ? {} : { dc: options.datacenter }) }
+  const baseUrl = `${base.href.replace(/\/+$/, '')}/v1`
+  const settings = { baseUrl, agent, headers, defaults }
+  const client = new Consul(settings) as unknown as Client
+  client._ext('onRequest', (request, next) => {
+    // Parsed here and not there, so that an answer of the wrong content type is seen for what it is.
+    request.opts.buffer = true
+    const { transport } = request
+    request.transport = {
+      request: (settings) => guarded(transport.request({ ...settings, hostname: unbracketed(settings.hostname) })),
+    }
+    next()
+  })
+  return client
+}
+
+/** The package passes an IPv6 host on in the brackets of its URL, which no resolver knows. */
+function unbracketed(host: string | null | undefined): string {
+  return (host ?? '').replace(/^\[(.*)\]$/, '$1')
+}
+
+/** Mends two things: an answer that is cut off would only be noticed at the deadline, and its size has no bound. */
+function guarded(request: ClientRequest): ClientRequest {
+  let response: IncomingMessage | null = null
+  let bytes = 0
+  request.on('response', (incoming: IncomingMessage) => {
+    response = incoming
+    incoming.on('data', (piece: Buffer) => {
+      bytes += piece.length
+      if (bytes <= MAX_ANSWER_BYTES) return
+      request.emit('error', new Error(`the answer is larger than ${MAX_ANSWER_BYTES} bytes`))
+      request.destroy()
+    })
+  })
+  request.on('close', () => {
+    if (response?.complete === true) return
+    request.emit('error', Object.assign(new Error('the connection broke off in the answer'), { code: 'ECONNRESET' }))
+  })
+  return request
+}
+
+function makeRequests(client: Client, where: string, token: string | null, timing: ConsulTiming): ConsulRequests {
+  const call = async (
+    send: (call: CallOptions) => Promise<Reply>,
+    block: BlockOn | null,
+    signal: AbortSignal,
+  ): Promise<Answer> => {
+    // Consul adds up to a sixteenth of the wait, so that many clients do not ask together.
+    const deadlineMs = timing.deadlineMs + (block === null ? 0 : block.waitMs + block.waitMs / 16)
+    const ctx = Object.assign(new EventEmitter(), { includeResponse: true })
+    let late = false
+    const cancel = () => ctx.emit('cancel')
+    const deadline = setTimeout(() => {
+      late = true
+      cancel()
+    }, deadlineMs)
+    signal.addEventListener('abort', cancel, { once: true })
+    try {
+      // In seconds: other units the server would know, but not the package.
+      const blocking = block === null ? {} : { index: block.index, wait: `${block.waitMs / 1000}s` }
+      return readReply(await send({ ctx, ...blocking }), fail)
+    } catch (error) {
+      return fail(late ? { kind: 'deadline', afterMs: deadlineMs } : mishapOf(error))
+    } finally {
+      clearTimeout(deadline)
+      signal.removeEventListener('abort', cancel)
+    }
+  }
+
+  /** An answer may quote what it was asked with: the token must not get into a log this way. */
+  const hide = (text: string) => (token === null || token === '' ? text : text.replaceAll(token, '<token>'))
+
+  function fail(mishap: Mishap): Answer {
+    const hidden = 'body' in mishap ? { ...mishap, body: hide(mishap.body) } : mishap
+    return { kind: 'failed', failure: failureOf(hidden, where) }
+  }
+
+  const names: Ask = (block, signal) => call((ask) => client.catalog.services(ask), block, signal)
+  const instances =
+    (service: string): Ask =>
+    (block, signal) =>
+      call((ask) => client.health.service({ service, ...ask }), block, signal)
+  return { names, instances, where }
+}
+
+function readReply([response, body]: Reply, fail: (mishap: Mishap) => Answer): Answer {
+  const text = body === undefined ? '' : body.toString('utf8')
+  const header = response.headers['x-consul-index']
+  try {
+    return { kind: 'answered', body: JSON.parse(text), index: typeof header === 'string' ? header : null }
+  } catch {
+    return fail({ kind: 'not-json', contentType: response.headers['content-type'] ?? '', body: text })
+  }
+}
+
+/** What the package rejects with: an error of its own that carries a response of another status, or the network's. */
+function mishapOf(error: unknown): Mishap {
+  const { isResponse, response, code, message } = Object(error) as {
+    isResponse?: boolean
+    response?: { statusCode?: number; body?: unknown }
+    code?: unknown
+    message?: unknown
+  }
+  // An answer that broke off carries its response too, but that one's status is not what went wrong.
+  if (isResponse === true && response !== undefined) {
+    const { statusCode = 0, body } = response
+    return { kind: 'status', status: statusCode, body: Buffer.isBuffer(body) ? body.toString('utf8') : '' }
+  }
+  return { kind: 'network', code: typeof code === 'string' ? code : '', message: String(message ?? error) }
 }

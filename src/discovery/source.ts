@@ -7,7 +7,10 @@ export interface SourceListeners {
   readonly onCatalog: (catalog: Catalog) => void
   /** The source was reached and agreed with what is known: the age of the catalog starts anew. */
   readonly onFresh: () => void
-  /** The source could not be read or understood. The last catalog stays. Repeated failures call this each time. */
+  /**
+   * The source could not be read or understood. The last catalog stays. While it goes on this is called again and again,
+   * about once a second at most for failures that read alike.
+   */
   readonly onError: (error: SourceError) => void
 }
 

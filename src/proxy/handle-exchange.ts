@@ -111,18 +111,19 @@ async function handle(exchange: Exchange, context: HandlerContext, budgets: Map<
   } finally {
     budget.leave(forwarding.holdsRetry)
     if (budget.idle) budgets.delete(service)
-    record(exchange, context, identity, { service, ...forwarding.end })
+    record(exchange, context, identity, forwarding.end)
   }
 }
 
 /** One routed request on its way through one endpoint after another. */
 class Forwarding {
   /** How it stands so far, and in the end. */
-  end: { endpoint: EndpointId | null; attempts: number; status: number; outcome: RequestOutcome } = {
-    endpoint: null,
-    attempts: 0,
-    status: 499,
-    outcome: 'client-left',
+  readonly end: {
+    service: string
+    endpoint: EndpointId | null
+    attempts: number
+    status: number
+    outcome: RequestOutcome
   }
   /** True once this request has a place in the retry budget. */
   holdsRetry = false
@@ -140,6 +141,7 @@ class Forwarding {
     this.#context = context
     this.#identity = identity
     this.#route = route
+    this.end = { service: route.service, endpoint: null, attempts: 0, status: 499, outcome: 'client-left' }
     this.#budget = budget
     this.#policy = context.policy(route.service)
     this.#replayable = isReplayable(exchange.request.method, exchange.request.hasBody)
@@ -279,7 +281,12 @@ function record(
   const queryStart = request.target.indexOf('?')
   tell(() =>
     context.observer.onRequestEnd({
-      ...end,
+      // Named one by one: a spread here costs more than all the rest of this function.
+      service: end.service,
+      endpoint: end.endpoint,
+      attempts: end.attempts,
+      status: end.status,
+      outcome: end.outcome,
       requestId: identity.requestId,
       method: request.method,
       path: queryStart < 0 ? request.target : request.target.slice(0, queryStart),

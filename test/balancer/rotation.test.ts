@@ -52,6 +52,25 @@ describe('the order of turns', () => {
     expect(turns(rotation, 5)).toBe('ACBAC')
   })
 
+  it('owes a member that many requests avoid one turn, and no burst', () => {
+    const rotation = new Rotation([1, 1, 1])
+    for (let turn = 0; turn < 100; turn++) expect(rotation.pick((index) => index === 0)).toBe(turn % 2 === 0 ? 1 : 2)
+    expect(turns(rotation, 9)).toBe('AABCABCAB')
+  })
+
+  it('leaves nobody behind for good whom nobody may have', () => {
+    const rotation = new Rotation([3, 1])
+    expect([0, 0, 0].map(() => rotation.pick((index) => index === 0))).toEqual([1, 1, 1])
+    expect(rotation.pick(() => true)).toBe(-1)
+    expect(turns(rotation, 8)).toMatch(/^AAAA/)
+    expect(
+      tally(
+        Array.from({ length: 400 }, () => rotation.pick(null)),
+        2,
+      ),
+    ).toEqual([300, 100])
+  })
+
   it('answers -1 when nobody is active, and still finds one by waiting time', () => {
     const rotation = new Rotation([1, 1])
     rotation.setActive(0, false)
@@ -140,6 +159,24 @@ describe('exactness', () => {
         }
       }),
     )
+  })
+
+  it('rounding does not add up: still so after a hundred thousand changes', () => {
+    const size = 7
+    const rotation = new Rotation(new Array<number>(size).fill(1))
+    let random = 1
+    const below = (limit: number) => {
+      random = (random * 48_271) % 2_147_483_647
+      return random % limit
+    }
+    let widest = 0
+    for (let change = 0; change < 100_000; change++) {
+      const member = below(size)
+      rotation.setActive(member, !rotation.isActive(member))
+      for (let turn = below(6); turn >= 0; turn--) rotation.pick(null)
+      widest = Math.max(widest, rotation.spread())
+    }
+    expect(widest).toBe(1)
   })
 
   it('a member that flaps gains nothing: those who stay keep equal shares of the rest', () => {

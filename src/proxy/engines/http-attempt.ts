@@ -100,8 +100,10 @@ export class HttpAttempt {
     this.#exchange.stats.connectMs = this.#now() - this.#startMs
     this.#progress(this.#exchange.request.hasBody ? 'sending' : 'waiting')
     this.#watchTime()
+    const { upgrade, request } = this.#exchange
+    // A head on its own is one write: only what follows it could be held back.
+    if (request.hasBody) result.socket.setNoDelay(true)
     try {
-      const { upgrade } = this.#exchange
       if (upgrade === null) this.#forward(result.socket)
       else this.#forwardUpgrade(result.socket, upgrade)
     } catch (error) {
@@ -147,30 +149,35 @@ export class HttpAttempt {
     upstream.end()
   }
 
+  /** Last to first, because the package copies them in reverse. */
   #outgoingFields(connection: string): OutgoingFields {
-    const fields: OutgoingFields = {}
     const { requestHeaders } = this.#plan
-    for (let index = 0; index < requestHeaders.length; index += 2) {
-      const name = requestHeaders[index] as string
-      const value = requestHeaders[index + 1] as string
-      const former = fields[name]
-      if (former === undefined) fields[name] = value
-      else if (typeof former === 'string') fields[name] = [former, value]
-      else former.push(value)
-    }
-    const { rawHeaders } = this.#exchange.request
-    if (!('Host' in fields) && !rawHeaders.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'host')) {
-      fields.Host = this.#to.id
-    }
+    const fields: OutgoingFields = { Connection: connection }
     // Named explicitly for every method: Node leaves the framing of a DELETE's chunked body out otherwise.
     if (this.#exchange.chunked) fields['Transfer-Encoding'] = 'chunked'
-    fields.Connection = connection
+    // Node takes a name in another case for the same field, and only the last of them would be sent.
+    const names = new Map<string, string>()
+    for (let index = requestHeaders.length - 2; index >= 0; index -= 2) {
+      const name = requestHeaders[index] as string
+      const value = requestHeaders[index + 1] as string
+      const key = name.toLowerCase()
+      const known = names.get(key)
+      if (known === undefined) {
+        names.set(key, name)
+        fields[name] = value
+        continue
+      }
+      const later = fields[known] as string | string[]
+      if (typeof later === 'string') fields[known] = [value, later]
+      else later.unshift(value)
+    }
+    if (!names.has('host')) fields.Host = this.#to.id
     return fields
   }
 
   #listen(upstream: ClientRequest): void {
     this.#upstream = upstream
-    upstream.once('response', (response) => this.#received(response))
+    upstream.on('response', (response) => this.#received(response))
     upstream.on('information', ({ statusCode, headers }) => {
       const { request, res } = this.#exchange
       if (statusCode !== 103 || request.httpVersion === '1.0' || res.headersSent) return
@@ -256,8 +263,7 @@ export class HttpAttempt {
     const status = response.statusCode ?? 0
     this.#response = response
     stats.firstByteMs = this.#now() - this.#startMs
-    response.on('error', ignore)
-    response.once('close', () => {
+    response.on('close', () => {
       if (response.complete) return
       this.end({ kind: 'broke-off', afterHeaders: res.headersSent, code: 'ECONNRESET' })
     })
@@ -305,14 +311,14 @@ export class HttpAttempt {
       this.#lastProgressMs = this.#now()
       response.resume()
     })
-    response.once('end', () => {
+    response.on('end', () => {
       begun = true
       if (!response.complete) return
       if (response.rawTrailers.length > 0) res.addTrailers(pairs(response.rawTrailers))
       res.end()
       if (upgrade !== null) this.#exchange.endUpgradeSocket(upgrade.socket)
     })
-    res.once('finish', () => this.end({ kind: 'responded', status, relayed: true }))
+    res.on('finish', () => this.end({ kind: 'responded', status, relayed: true }))
     // A stream that has nothing to say yet must still show its head; most answers bring their body along.
     setImmediate(() => {
       if (!begun && this.#phase === 'receiving') res.flushHeaders()
@@ -402,5 +408,3 @@ function pairs(raw: readonly string[]): [string, string][] {
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
-
-function ignore(): void {}

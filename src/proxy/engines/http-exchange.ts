@@ -71,8 +71,7 @@ export class HttpExchange implements Exchange {
       secure: false,
     }
     res.on('error', ignore)
-    req.on('error', ignore)
-    res.once('close', () => {
+    res.on('close', () => {
       if (res.writableFinished || this.tunnelled) return
       this.clientLeft = true
       this.#attempt?.clientHasLeft()

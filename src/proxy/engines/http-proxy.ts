@@ -51,7 +51,7 @@ export function httpProxyEngine(options: EngineOptions): DataListener {
     const ofSocket = current.get(socket) ?? new Set()
     current.set(socket, ofSocket.add(exchange))
     clients.busy(socket)
-    res.once('close', () => {
+    res.on('close', () => {
       ofSocket.delete(exchange)
       clients.idle(socket)
     })
@@ -140,8 +140,7 @@ function createForward(): Forward {
     onRequest(upstream)
   })
   return ({ req, res }, { to, agent, headers, onRequest, onError }) => {
-    // The package copies them last to first, so that they reach the wire in their own order.
-    req.headers = Object.fromEntries(Object.entries(headers).reverse())
+    req.headers = headers as IncomingMessage['headers']
     const options = {
       target: { protocol: 'http:', host: to.address, port: to.port },
       agent,

@@ -75,6 +75,7 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
         continue
       }
       socket.removeListener('data', destroyThis)
+      socket.removeListener('end', destroyThis)
       return socket
     }
     idle.delete(to)
@@ -90,33 +91,26 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
   }
 
   function connectTo(to: Endpoint, connectMs: number, done: (result: Acquired) => void): () => void {
-    const socket = connect({ host: to.address, port: to.port, noDelay: true })
+    // Half-open, so that the endpoint's end of the connection does not make Node shut down ours before closing it.
+    const socket = connect({ host: to.address, port: to.port, allowHalfOpen: true })
     open++
-    const finish = (result: Acquired): void => {
+    let settled = false
+    const settle = (result: Acquired | null): void => {
+      if (settled) return
+      settled = true
       clearTimeout(timer)
-      socket.removeListener('connect', onConnect)
-      socket.removeListener('error', onError)
-      // Whoever uses the socket next listens for itself; an error nobody waits for must not end the process.
-      socket.on('error', ignore)
-      if (result.kind !== 'connected') socket.destroy()
-      done(result)
+      if (result?.kind !== 'connected') socket.destroy()
+      if (result !== null) done(result)
     }
-    const timer = setTimeout(() => finish({ kind: 'timed-out' }), connectMs)
-    const onConnect = (): void => finish({ kind: 'connected', socket, reused: false })
-    const onError = (error: NodeJS.ErrnoException): void => finish({ kind: 'failed', code: error.code ?? 'EUNKNOWN' })
-    socket.once('connect', onConnect)
-    socket.once('error', onError)
-    socket.once('close', () => {
+    const timer = setTimeout(() => settle({ kind: 'timed-out' }), connectMs)
+    socket.on('connect', () => settle({ kind: 'connected', socket, reused: false }))
+    // Stays: whoever uses the socket later listens for itself, and an error nobody waits for must not end the process.
+    socket.on('error', (error: NodeJS.ErrnoException) => settle({ kind: 'failed', code: error.code ?? 'EUNKNOWN' }))
+    socket.on('close', () => {
       open--
       forget(to.id, socket)
     })
-    return () => {
-      clearTimeout(timer)
-      socket.removeListener('connect', onConnect)
-      socket.removeListener('error', onError)
-      socket.on('error', ignore)
-      socket.destroy()
-    }
+    return () => settle(null)
   }
 
   return {
@@ -133,7 +127,9 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
       }
     },
     release: (to, socket, reuse) => {
+      if (socket.readableEnded) socket.destroy()
       if (socket.destroyed) return
+      socket.once('end', destroyThis)
       const sockets = idle.get(to.id) ?? []
       if (reuse && sockets.length < maxIdlePerEndpoint) {
         idle.set(to.id, sockets)
@@ -163,5 +159,3 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
 function destroyThis(this: Socket): void {
   this.destroy()
 }
-
-function ignore(): void {}

@@ -1,0 +1,103 @@
+/** What does the table look like to a person or a script? Plain JSON values, made from the balancer's view. */
+
+import type { AbsentInstance } from '../balancer/endpoint.ts'
+import type { EjectionReason, WithheldReason } from '../balancer/observer.ts'
+import type { EndpointView, HealthState, ServiceView } from '../balancer/view.ts'
+
+export interface ServiceSummary {
+  readonly name: string
+  /** False: gone from the catalog, remembered for a while. */
+  readonly inCatalog: boolean
+  readonly endpoints: Readonly<Record<HealthState, number>> & { readonly total: number }
+  /** Instances that the catalog knows and keeps out of rotation. */
+  readonly absent: number
+  readonly inFlight: number
+  readonly pickSpread: number
+}
+
+export interface EndpointDetail {
+  readonly endpoint: string
+  readonly instance: string
+  readonly address: string
+  readonly port: number
+  readonly weight: number
+  readonly state: HealthState
+  readonly inRotation: boolean
+  /** One sentence, or null when there is nothing to explain. */
+  readonly why: string | null
+  readonly reason: EjectionReason | null
+  readonly withheld: WithheldReason | null
+  readonly ejectedForMs: number | null
+  readonly consecutiveFaults: number
+  readonly consecutiveConnectFaults: number
+  readonly ejections: number
+  readonly inFlight: number
+  readonly picks: number
+}
+
+export interface ServiceDetail {
+  readonly name: string
+  readonly inCatalog: boolean
+  readonly pickSpread: number
+  readonly endpoints: readonly EndpointDetail[]
+  readonly absent: readonly { readonly instance: string; readonly address: string; readonly why: string }[]
+}
+
+/** One line of the list of services. */
+export function summarise(service: ServiceView): ServiceSummary {
+  const endpoints = { healthy: 0, ejected: 0, probing: 0, total: service.endpoints.length }
+  let inFlight = 0
+  for (const each of service.endpoints) {
+    endpoints[each.state] += 1
+    inFlight += each.inFlight
+  }
+  return {
+    name: service.name,
+    inCatalog: service.inCatalog,
+    endpoints,
+    absent: service.absent.length,
+    inFlight,
+    pickSpread: service.pickSpread,
+  }
+}
+
+/** One service with every endpoint that is known of it, in rotation or not, and why. */
+export function detail(service: ServiceView): ServiceDetail {
+  return {
+    name: service.name,
+    inCatalog: service.inCatalog,
+    pickSpread: service.pickSpread,
+    endpoints: service.endpoints.map(endpointDetail),
+    absent: service.absent.map(absentDetail),
+  }
+}
+
+function absentDetail({ instance, address, reason }: AbsentInstance) {
+  return { instance, address, why: reason }
+}
+
+function endpointDetail(view: EndpointView): EndpointDetail {
+  const { endpoint, state, ...rest } = view
+  const { id, instance, address, port, weight } = endpoint
+  const inRotation = state === 'healthy'
+  return { endpoint: id, instance, address, port, weight, state, inRotation, why: why(view), ...rest }
+}
+
+/** Why an endpoint is out of rotation, or is still in it although it fails; null when it is simply healthy. */
+export function why(view: EndpointView): string | null {
+  const cause = view.reason ?? 'a reason unknown'
+  switch (view.state) {
+    case 'ejected':
+      return `ejected for ${cause}; ${nextProbe(view.ejectedForMs ?? 0)}`
+    case 'probing':
+      return `ejected for ${cause}; one probe request is on its way`
+    case 'healthy':
+      return view.withheld === null ? null : `its ejection for ${cause} is due but withheld: ${view.withheld}`
+    default:
+      return view.state satisfies never
+  }
+}
+
+function nextProbe(ms: number): string {
+  return ms > 0 ? `the next probe may go in ${(ms / 1000).toFixed(1)} s` : 'the next request is a probe'
+}

@@ -1,0 +1,146 @@
+/**
+ * What does a scrape say?
+ *
+ * The metrics of the contract as plain data: counters that were kept on the way, and gauges read from the table at
+ * this moment. Only services of the table, and `_unrouted`, are shown.
+ */
+
+import type { TableView } from '../balancer/view.ts'
+import {
+  type Counters,
+  createServiceSlot,
+  durationBounds,
+  readRequestKey,
+  type ServiceSlot,
+  unroutedService,
+} from './counters.ts'
+
+export type Labels = Readonly<Record<string, string | number>>
+
+export interface Sample {
+  /** When it differs from the family's: `_bucket`, `_sum`, `_count`. */
+  readonly metricName?: string
+  readonly labels: Labels
+  /** Written after `labels`. The renderer remembers their text by identity, which pays for the buckets. */
+  readonly sharedLabels: Labels
+  readonly value: number
+}
+
+export interface Family {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly values: Sample[]
+}
+
+export interface FamilySource {
+  readonly counters: Counters
+  readonly view: TableView
+  /** Null before the catalog was confirmed for the first time: the gauge then has no sample. */
+  readonly catalogAgeSeconds: number | null
+  readonly clientConnections: number
+  readonly upstreamConnections: number
+  readonly version: string
+  readonly engine: string
+}
+
+const none: Labels = {}
+const states = ['healthy', 'ejected', 'probing'] as const
+
+/** Every family of the contract except `process_*` and `nodejs_*`, in its order. Prunes the counters first. */
+export function buildFamilies(source: FamilySource): Family[] {
+  const { counters, view } = source
+  counters.prune(view)
+  const f = emptyFamilies()
+
+  for (const service of view.services) {
+    const slot = counters.services.get(service.name) ?? createServiceSlot(service.name)
+    addRequests(f.requests, slot)
+    addDurations(f.durations, slot)
+    push(f.inFlight, none, slot.labels, slot.inFlight)
+    push(f.panicPicks, none, slot.labels, slot.panicPicks)
+    for (const [reason, value] of slot.retries) push(f.retries, { ...slot.labels, reason }, none, value)
+    for (const [reason, value] of slot.withheld) push(f.withheld, { ...slot.labels, reason }, none, value)
+    for (const { labels, attempts, ejections } of slot.endpoints.values()) {
+      for (const [outcome, value] of attempts) push(f.attempts, { ...labels, outcome }, none, value)
+      for (const [reason, value] of ejections) push(f.ejections, { ...labels, reason }, none, value)
+    }
+    const counts = { healthy: 0, ejected: 0, probing: 0 }
+    for (const endpoint of service.endpoints) counts[endpoint.state] += 1
+    for (const state of states) push(f.endpoints, { ...slot.labels, state }, none, counts[state])
+    push(f.pickSpread, none, slot.labels, service.pickSpread)
+  }
+
+  // A service that is really called `_unrouted` has been shown above: a series must not appear twice.
+  if (!view.services.some((service) => service.name === unroutedService)) {
+    const unrouted = counters.services.get(unroutedService) ?? createServiceSlot(unroutedService)
+    addRequests(f.requests, unrouted)
+    addDurations(f.durations, unrouted)
+  }
+
+  if (source.catalogAgeSeconds !== null) push(f.catalogAge, none, none, source.catalogAgeSeconds)
+  for (const [result, value] of counters.catalogUpdates) push(f.catalogUpdates, { result }, none, value)
+  push(f.clientConnections, none, none, source.clientConnections)
+  push(f.upstreamConnections, none, none, source.upstreamConnections)
+  push(f.buildInfo, { version: source.version, engine: source.engine }, none, 1)
+  return Object.values(f)
+}
+
+function emptyFamilies() {
+  return {
+    requests: family('counter', 'evenkeel_requests_total', 'Requests answered, by the status that the client saw.'),
+    durations: family(
+      'histogram',
+      'evenkeel_request_duration_seconds',
+      'From the request head to the end of the answer; of an upgraded connection, until its 101.',
+    ),
+    inFlight: family('gauge', 'evenkeel_requests_in_flight', 'Requests that have begun and not yet ended.'),
+    attempts: family('counter', 'evenkeel_attempts_total', 'Attempts on an endpoint, by how they ended.'),
+    retries: family('counter', 'evenkeel_retries_total', 'Attempts beyond the first, by what went wrong before.'),
+    endpoints: family('gauge', 'evenkeel_endpoints', 'Endpoints in the routing table, by state.'),
+    ejections: family('counter', 'evenkeel_ejections_total', 'Times an endpoint was taken out of rotation.'),
+    withheld: family('counter', 'evenkeel_ejections_withheld_total', 'Ejections that were due and did not happen.'),
+    panicPicks: family('counter', 'evenkeel_panic_picks_total', 'Picks made although every endpoint was ejected.'),
+    pickSpread: family(
+      'gauge',
+      'evenkeel_pick_spread',
+      'Most picked minus least picked healthy endpoint since the last change, weight-adjusted.',
+    ),
+    catalogAge: family(
+      'gauge',
+      'evenkeel_catalog_age_seconds',
+      'Since the source last confirmed the catalog; absent until it first did.',
+    ),
+    catalogUpdates: family('counter', 'evenkeel_catalog_updates_total', 'Answers of the source, by what came of them.'),
+    clientConnections: family('gauge', 'evenkeel_client_connections', 'Open connections from clients.'),
+    upstreamConnections: family('gauge', 'evenkeel_upstream_connections', 'Open connections to endpoints.'),
+    buildInfo: family('gauge', 'evenkeel_build_info', 'What is running; always 1.'),
+  }
+}
+
+function family(type: Family['type'], name: string, help: string): Family {
+  return { name, help, type, values: [] }
+}
+
+function push(to: Family, labels: Labels, sharedLabels: Labels, value: number): void {
+  to.values.push({ labels, sharedLabels, value })
+}
+
+function addRequests(to: Family, slot: ServiceSlot): void {
+  for (const [key, value] of slot.requests) push(to, { ...slot.labels, ...readRequestKey(key) }, none, value)
+}
+
+/** A service without requests has no histogram: eighteen lines of nothing for every idle service add up. */
+function addDurations(to: Family, slot: ServiceSlot): void {
+  if (slot.requests.size === 0) return
+  const bucket = `${to.name}_bucket`
+  let count = 0
+  durationBounds.forEach((le, index) => {
+    count += slot.durations[index] ?? 0
+    to.values.push({ metricName: bucket, labels: { le }, sharedLabels: slot.labels, value: count })
+  })
+  count += slot.durations[durationBounds.length] ?? 0
+  to.values.push({ metricName: bucket, labels: { le: '+Inf' }, sharedLabels: slot.labels, value: count })
+  to.values.push({ metricName: `${to.name}_sum`, labels: none, sharedLabels: slot.labels, value: slot.durationSeconds })
+  to.values.push({ metricName: `${to.name}_count`, labels: none, sharedLabels: slot.labels, value: count })
+}

@@ -1,0 +1,103 @@
+/** What does the admin listener answer? From a path to an answer; sockets and headers of every answer are elsewhere. */
+
+import type { TableView } from '../balancer/view.ts'
+import { detail, summarise } from './describe.ts'
+import type { Exposition } from './metrics.ts'
+import { ageText, pagePolicy, renderPage } from './page.ts'
+import { isReady, type Readiness } from './readiness.ts'
+
+export interface AdminSources {
+  readonly version: string
+  readonly metrics: { render(accept: string | undefined): Promise<Exposition> }
+  /** The table as it is now. */
+  readonly view: () => TableView
+  readonly readiness: () => Readiness
+  /** The running configuration as plain JSON values. Whoever gives it has taken the secrets out. */
+  readonly config: () => unknown
+}
+
+export interface Answer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+  /** The content security policy, where it is not the one that forbids everything. */
+  readonly policy?: string
+}
+
+const routes = ['/', '/metrics', '/livez', '/readyz', '/api/services', '/api/services/{name}', '/api/config'] as const
+const servicePrefix = '/api/services/'
+
+/**
+ * The answer to a GET.
+ * @param target the request target as sent, its query is ignored
+ * @param accept the Accept header, for `/metrics`
+ */
+export async function answer(sources: AdminSources, target: string, accept: string | undefined): Promise<Answer> {
+  const path = pathOf(target)
+  switch (path) {
+    case '/':
+      return page(sources)
+    case '/metrics':
+      return { status: 200, ...(await sources.metrics.render(accept)) }
+    case '/livez':
+      return text(200, 'ok\n')
+    case '/readyz':
+      return readyz(sources.readiness())
+    case '/api/services':
+      return json(200, sources.view().services.map(summarise))
+    case '/api/config':
+      return json(200, sources.config())
+    default:
+      return path.startsWith(servicePrefix)
+        ? oneService(sources.view(), path.slice(servicePrefix.length))
+        : problem(404, 'Not Found', `There is nothing here. What exists: ${routes.join(', ')}`, { routes })
+  }
+}
+
+/** An `application/problem+json` answer (RFC 9457). */
+export function problem(status: number, title: string, detailText: string, more: object = {}): Answer {
+  const body = { type: 'about:blank', title, status, detail: detailText, ...more }
+  return { ...json(status, body), contentType: 'application/problem+json' }
+}
+
+function json(status: number, value: unknown): Answer {
+  return { status, contentType: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` }
+}
+
+function text(status: number, body: string): Answer {
+  return { status, contentType: 'text/plain; charset=utf-8', body }
+}
+
+function page({ version, readiness, view }: AdminSources): Answer {
+  const body = renderPage({ version, readiness: readiness(), view: view() })
+  return { status: 200, contentType: 'text/html; charset=utf-8', body, policy: pagePolicy }
+}
+
+function readyz({ state, ageMs }: Readiness): Answer {
+  return text(isReady(state) ? 200 : 503, `${state}\ncatalog ${ageText(ageMs)}\n`)
+}
+
+function oneService(view: TableView, encodedName: string): Answer {
+  const name = decode(encodedName)
+  if (name === null) return problem(400, 'Bad Request', 'The name is not valid percent-encoding.')
+  const service = view.services.find((each) => each.name === name)
+  return service === undefined
+    ? problem(404, 'Not Found', 'No such service in the routing table; /api/services lists what there is.', {
+        service: name,
+      })
+    : json(200, detail(service))
+}
+
+/** The path of a target in origin form, or in absolute form, which a server must accept too (RFC 9112 section 3.2.2). */
+function pathOf(target: string): string {
+  const path = target.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '')
+  return path === '' ? '/' : path
+}
+
+function decode(text: string): string | null {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return null
+  }
+}

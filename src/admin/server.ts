@@ -1,0 +1,132 @@
+/**
+ * How do scrapers, probes and people reach what the proxy knows of itself?
+ *
+ * A second listener, apart from the data port because a service may be called "metrics". It only reads, and is small
+ * on purpose: what it is asked is short, and so are the times and sizes that it allows.
+ */
+
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { isLocalHost, isLoopback } from './host.ts'
+import { type AdminSources, type Answer, answer, problem } from './routes.ts'
+
+export interface AdminDeps extends AdminSources {
+  /** Told of what went wrong inside: a source that threw, a connection that could not be accepted. */
+  readonly onError?: (error: unknown) => void
+}
+
+export interface AdminServer {
+  /** Binds; port 0 means any free one. Resolves with the port taken; rejects when it cannot be had. */
+  listen(host: string, port: number): Promise<number>
+  /** Stops accepting, lets answers under way finish for a moment, then closes every connection. Idempotent. */
+  close(): Promise<void>
+}
+
+const closeGraceMs = 500
+const strictPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** The admin listener; nothing listens before `listen`. */
+export function createAdminServer(deps: AdminDeps): AdminServer {
+  let onLoopback = false
+  let closing: Promise<void> | null = null
+  const onError = deps.onError ?? (() => {})
+
+  const server = createServer(
+    {
+      maxHeaderSize: 8 * 1024,
+      headersTimeout: 5_000,
+      requestTimeout: 10_000,
+      keepAliveTimeout: 5_000,
+      connectionsCheckingInterval: 1_000,
+    },
+    (request, response) => {
+      void respond(request, response)
+    },
+  )
+  server.maxConnections = 256
+  // A client that stops reading its answer would else hold a connection for ever.
+  server.setTimeout(30_000)
+  server.on('error', onError)
+  server.on('clientError', refuse)
+
+  async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const given = await decide(request)
+    // Asked only now: a request that was being answered when `close` came must not keep its connection either.
+    if (closing !== null) response.setHeader('Connection', 'close')
+    send(response, given)
+  }
+
+  async function decide(request: IncomingMessage): Promise<Answer> {
+    if (onLoopback && !isLocalHost(request.headers.host)) {
+      const why = 'This listener is bound to loopback and answers only to localhost or an IP address as its Host.'
+      return problem(403, 'Forbidden', why)
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return problem(405, 'Method Not Allowed', 'This listener only answers GET and HEAD.')
+    }
+    try {
+      return await answer(deps, request.url ?? '/', request.headers.accept)
+    } catch (error) {
+      onError(error)
+      return problem(500, 'Internal Server Error', 'The answer could not be made; the log says why.')
+    }
+  }
+
+  function close(): Promise<void> {
+    closing ??= new Promise((resolve) => {
+      const cut = setTimeout(() => server.closeAllConnections(), closeGraceMs)
+      server.close(() => {
+        clearTimeout(cut)
+        resolve()
+      })
+      server.closeIdleConnections()
+    })
+    return closing
+  }
+
+  return {
+    listen(host, port) {
+      return new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen({ host, port }, () => {
+          server.off('error', reject)
+          const bound = server.address() as AddressInfo
+          onLoopback = isLoopback(bound.address)
+          resolve(bound.port)
+        })
+      })
+    },
+    close,
+  }
+}
+
+function send(response: ServerResponse, { status, contentType, body, policy = strictPolicy }: Answer): void {
+  response.writeHead(status, {
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(body),
+    'Content-Security-Policy': policy,
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Cache-Control': 'no-store',
+    // What such a request still sends is not worth reading.
+    ...(status === 405 ? { Allow: 'GET, HEAD', Connection: 'close' } : {}),
+  })
+  response.end(body)
+}
+
+/** Bytes that never became a request: one line for whoever tries by hand, and the connection ends. */
+function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const status = refusalStatus(error.code)
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
+  socket.end(head, () => socket.destroy())
+}
+
+function refusalStatus(code: string | undefined): number {
+  if (code === 'HPE_HEADER_OVERFLOW') return 431
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+}

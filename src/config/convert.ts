@@ -1,0 +1,190 @@
+/** How do the file's names become the options of the parts, and back? One table a section, read in both directions. */
+
+import type { OutlierOptions } from '../balancer/outlier-options.ts'
+import type { LimitOptions } from '../proxy/exchange.ts'
+import type { UpstreamOptions } from '../proxy/policy.ts'
+import type { Config, ServiceOverrides } from './config.ts'
+import { withoutCredentials } from './problem.ts'
+import { defaultFaultRate, type FileConfig } from './schema.ts'
+import { formatDuration, formatShare, formatSize } from './units.ts'
+
+/** What the files hold that `discovery.consul.tls` names. */
+export interface ReadFiles {
+  readonly ca: string | null
+  readonly cert: string | null
+  readonly key: string | null
+}
+
+type Show = (value: never) => unknown
+type Table = Readonly<Record<string, { readonly as: string; readonly show: Show }>>
+type Inside<V, T extends Table> = { [K in keyof V as K extends keyof T ? T[K]['as'] : never]: V[K] }
+
+const asIs: Show = (value) => value
+const orNull =
+  (show: Show): Show =>
+  (value) =>
+    value === null ? null : show(value)
+
+const upstream = {
+  keepAlive: { as: 'keepAlive', show: asIs },
+  connectTimeout: { as: 'connectTimeoutMs', show: formatDuration },
+  responseTimeout: { as: 'responseTimeoutMs', show: formatDuration },
+  idleTimeout: { as: 'idleTimeoutMs', show: formatDuration },
+} as const satisfies Table
+
+const faultRate = {
+  threshold: { as: 'threshold', show: formatShare },
+  minRequests: { as: 'minRequests', show: asIs },
+  window: { as: 'windowMs', show: formatDuration },
+} as const satisfies Table
+
+const outlier = {
+  enforce: { as: 'enforce', show: asIs },
+  consecutiveFaults: { as: 'consecutiveFaults', show: asIs },
+  consecutiveConnectFaults: { as: 'consecutiveConnectFaults', show: asIs },
+  faultStatuses: { as: 'isFaultStatus', show: formatStatuses },
+  faultRate: {
+    as: 'faultRate',
+    show: orNull((rate: OutlierOptions['faultRate'] & object) => outside(rate, faultRate)),
+  },
+  baseEjectionTime: { as: 'baseEjectionMs', show: formatDuration },
+  maxEjectionTime: { as: 'maxEjectionMs', show: formatDuration },
+  maxEjectedShare: { as: 'maxEjectedShare', show: formatShare },
+} as const satisfies Table
+
+const retry = {
+  attempts: { as: 'attempts', show: asIs },
+  budget: { as: 'budget', show: formatShare },
+  statuses: { as: 'statuses', show: asIs },
+} as const satisfies Table
+
+const limits = {
+  headerBytes: { as: 'headerBytes', show: formatSize },
+  headerCount: { as: 'headerCount', show: asIs },
+  targetBytes: { as: 'targetBytes', show: formatSize },
+  bodyBytes: { as: 'bodyBytes', show: orNull(formatSize) },
+  clientHeaderTimeout: { as: 'clientHeaderTimeoutMs', show: formatDuration },
+  clientIdleTimeout: { as: 'clientIdleTimeoutMs', show: formatDuration },
+  maxConnections: { as: 'maxConnections', show: asIs },
+} as const satisfies Table
+
+const shutdown = {
+  drainDelay: { as: 'drainDelayMs', show: formatDuration },
+  drainTimeout: { as: 'drainTimeoutMs', show: formatDuration },
+} as const satisfies Table
+
+/** The options of every part, from a file that was accepted. Maps by service name have no prototype. */
+export function toConfig(file: FileConfig, tls: ReadFiles): Config {
+  const forAll: OutlierOptions = inside(
+    { ...file.outlier, faultRate: file.outlier.faultRate === null ? null : inside(file.outlier.faultRate, faultRate) },
+    outlier,
+  )
+  const limitOptions: LimitOptions = inside(file.limits, limits)
+  const upstreamOptions: UpstreamOptions = inside(file.upstream, upstream)
+  return {
+    listen: file.listen,
+    admin: file.admin,
+    workers: file.workers,
+    engine: file.engine,
+    discovery: {
+      source: file.discovery.source,
+      consul: { ...file.discovery.consul, tls },
+      static: { services: byName(file.discovery.static.services, (endpoints) => endpoints) },
+    },
+    routing: file.routing,
+    upstream: upstreamOptions,
+    outlier: forAll,
+    retry: file.retry,
+    limits: limitOptions,
+    trustedProxies: file.trustedProxies,
+    accessLog: file.accessLog,
+    log: file.log,
+    shutdown: inside(file.shutdown, shutdown),
+    services: byName(file.services, (service) => toOverrides(service, forAll)),
+  }
+}
+
+function toOverrides(service: FileConfig['services'][string], forAll: OutlierOptions): ServiceOverrides {
+  const { faultRate: rate, ...rest } = service.outlier
+  // A service that names only the threshold keeps the others' window, or the default one where they have none.
+  const base = forAll.faultRate ?? inside(defaultFaultRate, faultRate)
+  const own = rate === undefined ? {} : { faultRate: rate === null ? null : { ...base, ...inside(rate, faultRate) } }
+  return {
+    upstream: inside(service.upstream, upstream),
+    outlier: { ...inside(rest, outlier), ...own },
+    retry: inside(service.retry, retry),
+    routing: service.routing,
+  }
+}
+
+/**
+ * The config as its file would say it, for people: the file's names and units, plain data for JSON. What is secret is
+ * `***`, and a certificate is told by its length.
+ */
+export function redactedConfig(config: Config): Record<string, unknown> {
+  const { consul } = config.discovery
+  const hidden = (secret: string | null) => (secret === null ? null : '***')
+  const pem = (text: string | null) => (text === null ? null : `(PEM text of ${text.length} characters)`)
+  return {
+    listen: { ...config.listen },
+    admin: { ...config.admin },
+    workers: config.workers,
+    engine: config.engine,
+    discovery: {
+      source: config.discovery.source,
+      consul: {
+        ...consul,
+        address: withoutCredentials(consul.address),
+        token: hidden(consul.token),
+        tls: { ca: pem(consul.tls.ca), cert: pem(consul.tls.cert), key: hidden(consul.tls.key) },
+      },
+      static: { services: byName(config.discovery.static.services, (endpoints) => endpoints) },
+    },
+    routing: { ...config.routing },
+    upstream: outside(config.upstream, upstream),
+    outlier: outside(config.outlier, outlier),
+    retry: outside(config.retry, retry),
+    limits: outside(config.limits, limits),
+    trustedProxies: config.trustedProxies,
+    accessLog: { ...config.accessLog, sample: formatShare(config.accessLog.sample) },
+    log: { ...config.log },
+    shutdown: outside(config.shutdown, shutdown),
+    services: byName(config.services, (service) => ({
+      upstream: outside(service.upstream, upstream),
+      outlier: outside(service.outlier, outlier),
+      retry: outside(service.retry, retry),
+      routing: { ...service.routing },
+    })),
+  }
+}
+
+function inside<V extends object, const T extends Table>(value: V, table: T): Inside<V, T> {
+  const entries = Object.entries(value).map(([key, item]) => [table[key]?.as ?? key, item])
+  return Object.fromEntries(entries) as Inside<V, T>
+}
+
+function outside(value: object, table: Table): Record<string, unknown> {
+  const options = new Map(Object.entries(value))
+  const told = Object.entries(table).filter(([, { as }]) => options.has(as))
+  return Object.fromEntries(told.map(([key, { as, show }]) => [key, show(options.get(as) as never)]))
+}
+
+/** Without a prototype, so that looking up a service called `constructor` finds nothing. */
+function byName<V, R>(record: Readonly<Record<string, V>>, convert: (value: V) => R): Record<string, R> {
+  const result: Record<string, R> = Object.create(null)
+  for (const [name, value] of Object.entries(record)) result[name] = convert(value)
+  return result
+}
+
+/** The shortest list of statuses and ranges that names what the predicate does. */
+function formatStatuses(isFaultStatus: (status: number) => boolean): (string | number)[] {
+  const ranges: (string | number)[] = []
+  for (let low = 100; low <= 599; low += 1) {
+    if (!isFaultStatus(low)) continue
+    let high = low
+    while (high < 599 && isFaultStatus(high + 1)) high += 1
+    ranges.push(low === high ? low : `${low}-${high}`)
+    low = high
+  }
+  return ranges
+}

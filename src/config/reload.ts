@@ -1,0 +1,23 @@
+/** Which changes of a config take effect only with a restart? */
+
+import type { Config } from './config.ts'
+import { redactedConfig } from './convert.ts'
+import { isTree } from './settings.ts'
+
+/** Decided once, when the process binds its ports and makes its engine and its source. All else is read anew. */
+const boundAtStart: readonly string[] = ['listen', 'admin', 'workers', 'engine', 'limits', 'discovery.source']
+
+/** Key paths, in the file's names, that differ and are read at the start only; empty when a reload does it all. */
+export function restartOnlyChanges(before: Config, after: Config): readonly string[] {
+  const old = leavesOf(redactedConfig(before))
+  const changed = [...leavesOf(redactedConfig(after))].filter(([path, value]) => old.get(path) !== value)
+  return changed
+    .map(([path]) => path)
+    .filter((path) => boundAtStart.some((bound) => path === bound || path.startsWith(`${bound}.`)))
+}
+
+function leavesOf(value: unknown, path = ''): Map<string, unknown> {
+  if (!isTree(value)) return new Map([[path, value]])
+  const inner = Object.entries(value).map(([key, item]) => leavesOf(item, path === '' ? key : `${path}.${key}`))
+  return new Map(inner.flatMap((leaves) => [...leaves]))
+}

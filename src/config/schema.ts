@@ -1,0 +1,206 @@
+/**
+ * What may stand in a config file, and what holds when it does not?
+ *
+ * The schema has the shape and the units of the file (`connectTimeout: 2s`); its output is in milliseconds, bytes and
+ * shares, still under the file's names. `convert.ts` turns that into the options of the parts.
+ */
+
+import { z } from 'zod'
+import {
+  basePath,
+  cidr,
+  duration,
+  host,
+  hostPort,
+  listOf,
+  nonEmpty,
+  nonEmptyOrNull,
+  only,
+  origin,
+  port,
+  positiveShare,
+  share,
+  size,
+  statusRanges,
+  toggle,
+  token,
+  whole,
+  word,
+} from './leaves.ts'
+
+type Shape = Readonly<Record<string, z.ZodType>>
+type WithDefaults<S extends Shape> = { [K in keyof S]: z.ZodPrefault<S[K]> }
+type AllOptional<S extends Shape> = { [K in keyof S]: z.ZodExactOptional<S[K]> }
+
+function map<S extends Shape>(shape: S, change: (leaf: z.ZodType, key: string) => z.ZodType): unknown {
+  return Object.fromEntries(Object.entries(shape).map(([key, leaf]) => [key, change(leaf, key)]))
+}
+
+function keyed<S extends Shape>(shape: S) {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'invalid_type' ? `a section with the keys ${Object.keys(shape).join(', ')}` : undefined,
+  })
+}
+
+/** A section with nothing in it but comments is read by YAML as null: it means what an absent one means. */
+function orEmpty<T extends z.ZodType>(schema: T) {
+  return z.preprocess((value) => value ?? {}, schema)
+}
+
+/** Every key has its default, in the file's own units. */
+function complete<S extends Shape>(shape: S, defaults: { [K in keyof S]: z.input<S[K]> }) {
+  return keyed(map(shape, (leaf, key) => leaf.prefault(defaults[key] as never)) as WithDefaults<S>)
+}
+
+function section<S extends Shape>(shape: S, defaults: { [K in keyof S]: z.input<S[K]> }) {
+  return orEmpty(complete(shape, defaults)).prefault({})
+}
+
+/** The same keys, none of them needed: what a service may say otherwise. */
+function partial<S extends Shape>(shape: S) {
+  return keyed(map(shape, (leaf) => leaf.exactOptional()) as AllOptional<S>)
+}
+
+const upstream = {
+  keepAlive: toggle,
+  connectTimeout: duration(1),
+  responseTimeout: duration(1),
+  idleTimeout: duration(1),
+}
+
+const faultRate = {
+  threshold: positiveShare,
+  minRequests: whole(1, 1_000_000),
+  window: duration(10),
+}
+
+const completeFaultRate = complete(faultRate, { threshold: '50%', minRequests: 20, window: '10s' })
+
+/** What a service starts from that names a part of its fault rate where all others have none. */
+export const defaultFaultRate = completeFaultRate.parse({})
+
+const noTls = { ca: null, cert: null, key: null }
+
+const outlier = {
+  enforce: toggle,
+  consecutiveFaults: whole(1, 1_000_000),
+  consecutiveConnectFaults: whole(1, 1_000_000),
+  faultStatuses: statusRanges,
+  baseEjectionTime: duration(1),
+  maxEjectionTime: duration(1),
+  maxEjectedShare: share,
+}
+
+const retry = {
+  attempts: whole(0, 10),
+  budget: share,
+  statuses: listOf(whole(400, 599), '[502, 503, 504]'),
+}
+
+const serviceName = z.string().regex(/^[^\s/]+$/, { error: 'a service name without slashes or blanks' })
+
+const serviceSection = orEmpty(
+  keyed({
+    upstream: orEmpty(partial(upstream)).prefault({}),
+    outlier: orEmpty(partial({ ...outlier, faultRate: partial(faultRate).nullable() })).prefault({}),
+    retry: orEmpty(partial(retry)).prefault({}),
+    routing: orEmpty(partial({ stripPrefix: toggle })).prefault({}),
+  }),
+)
+
+function byService<T extends z.ZodType>(of: T) {
+  return orEmpty(z.record(serviceName, of, { error: 'a map of service names' })).prefault({})
+}
+
+/** The whole file. Parsing `{}` gives every default. */
+export const fileSchema = keyed({
+  listen: section({ host, port }, { host: '0.0.0.0', port: 8080 }),
+  admin: section({ host, port }, { host: '127.0.0.1', port: 8081 }),
+  workers: only(1, 'several workers come in a later version').prefault(1),
+  engine: only('http-proxy', 'other engines come in a later version').prefault('http-proxy'),
+  discovery: orEmpty(
+    keyed({
+      source: word('consul', 'static').prefault('consul'),
+      consul: section(
+        {
+          address: origin,
+          token: token.nullable(),
+          datacenter: nonEmptyOrNull,
+          namespace: nonEmptyOrNull,
+          stale: toggle,
+          include: listOf(nonEmpty, "['*']"),
+          exclude: listOf(nonEmpty, '[consul]'),
+          tag: nonEmptyOrNull,
+          includeWarning: toggle,
+          tls: section({ ca: nonEmptyOrNull, cert: nonEmptyOrNull, key: nonEmptyOrNull }, noTls),
+        },
+        {
+          address: 'http://127.0.0.1:8500',
+          token: null,
+          datacenter: null,
+          namespace: null,
+          stale: true,
+          include: ['*'],
+          exclude: ['consul'],
+          tag: null,
+          includeWarning: true,
+          tls: {},
+        },
+      ),
+      static: orEmpty(keyed({ services: byService(listOf(hostPort, "['10.0.0.5:8080']")) })).prefault({}),
+    }),
+  ).prefault({}),
+  routing: section({ basePath, stripPrefix: toggle }, { basePath: '', stripPrefix: true }),
+  upstream: section(upstream, {
+    keepAlive: false,
+    connectTimeout: '2s',
+    responseTimeout: '30s',
+    idleTimeout: '60s',
+  }),
+  outlier: section(
+    { ...outlier, faultRate: completeFaultRate.nullable() },
+    {
+      enforce: true,
+      consecutiveFaults: 5,
+      consecutiveConnectFaults: 2,
+      faultStatuses: ['500-599'],
+      faultRate: {},
+      baseEjectionTime: '30s',
+      maxEjectionTime: '5m',
+      maxEjectedShare: '50%',
+    },
+  ),
+  retry: section(retry, { attempts: 2, budget: '20%', statuses: [] }),
+  limits: section(
+    {
+      headerBytes: size(512, 2 ** 20),
+      headerCount: whole(1, 10_000),
+      targetBytes: size(16, 2 ** 20),
+      bodyBytes: size(0, 2 ** 50).nullable(),
+      clientHeaderTimeout: duration(1),
+      clientIdleTimeout: duration(1),
+      maxConnections: whole(1, 1_000_000),
+    },
+    {
+      headerBytes: '16KiB',
+      headerCount: 100,
+      targetBytes: '8KiB',
+      bodyBytes: null,
+      clientHeaderTimeout: '10s',
+      clientIdleTimeout: '65s',
+      maxConnections: 10_000,
+    },
+  ),
+  trustedProxies: listOf(cidr, "['10.0.0.0/8']").prefault([]),
+  accessLog: section(
+    { enabled: toggle, sample: share, query: toggle },
+    { enabled: true, sample: '100%', query: false },
+  ),
+  log: section({ level: word('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent') }, { level: 'info' }),
+  shutdown: section({ drainDelay: duration(0), drainTimeout: duration(0) }, { drainDelay: '0s', drainTimeout: '20s' }),
+  services: byService(serviceSection),
+})
+
+/** A file that was accepted: the file's names, internal units. */
+export type FileConfig = z.output<typeof fileSchema>

@@ -1,0 +1,170 @@
+/**
+ * How is one Consul query followed? By a blocking request after another, whatever the answers: the loop ends with its
+ * signal only. What the next request carries and when it may leave is decided in pace.ts.
+ */
+
+import { setTimeout as timer } from 'node:timers/promises'
+import type { Failure } from './consul-failure.ts'
+import {
+  afterAnswer,
+  backoffMs,
+  catchingUpPauseMs,
+  freshIndex,
+  fullBucket,
+  parseIndex,
+  REQUEST_RATE,
+  refundForNews,
+  takeToken,
+} from './pace.ts'
+import { afterFailure, judgeAge, noMemory } from './replay.ts'
+
+export type Answer =
+  | {
+      readonly kind: 'answered'
+      readonly body: unknown
+      /** `X-Consul-Index` as it came; null: absent. */
+      readonly index: string | null
+    }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+
+export interface BlockOn {
+  readonly index: string
+  readonly waitMs: number
+}
+
+/** One request; never rejects. `block` null: to be answered at once. */
+export type Ask = (block: BlockOn | null, signal: AbortSignal) => Promise<Answer>
+
+export interface LoopTools {
+  /** How long a server that answers with older data than before is given to catch up. */
+  readonly catchUpMs: number
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number
+  /** From 0 to less than 1. */
+  readonly random: () => number
+}
+
+/** What came of a successful answer. `news`: it said something that was not known. */
+export type Accepted =
+  | { readonly kind: 'understood'; readonly news: boolean }
+  | { readonly kind: 'unreadable'; readonly failure: Failure }
+
+export interface Query {
+  readonly ask: Ask
+  /** Takes a successful answer's JSON in. */
+  readonly accept: (body: unknown) => Accepted
+  /** Told of every failure. */
+  readonly failed: (failure: Failure) => void
+}
+
+export type Reading =
+  | { readonly kind: 'understood'; readonly news: boolean; readonly index: string | null }
+  /** Nothing was taken in, for the server knows less than it did before. */
+  | { readonly kind: 'old' }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'aborted' }
+
+/** One query, asked again and again, by whatever pace: remembers what its answers must not fall behind. */
+export interface Reader {
+  /** Asks once and has the answer taken in. What arrives after `signal` is aborted is dropped. */
+  read(block: BlockOn | null, signal: AbortSignal): Promise<Reading>
+}
+
+export function queryReader(query: Query, tools: LoopTools): Reader {
+  let memory = noMemory
+
+  function fail(failure: Failure): Reading {
+    memory = afterFailure(memory)
+    query.failed(failure)
+    return { kind: 'failed', failure }
+  }
+
+  return {
+    async read(block, signal) {
+      const answer = await query.ask(block, signal)
+      if (signal.aborted) return { kind: 'aborted' }
+      if (answer.kind === 'failed') return fail(answer.failure)
+      const judged = judgeAge(memory, parseIndex(answer.index), tools.now(), tools.catchUpMs)
+      if (judged.old) {
+        memory = judged.memory
+        return { kind: 'old' }
+      }
+      const accepted = query.accept(answer.body)
+      if (accepted.kind === 'unreadable') return fail(accepted.failure)
+      memory = judged.memory
+      return { kind: 'understood', news: accepted.news, index: answer.index }
+    },
+  }
+}
+
+/**
+ * Follows `query` until `signal` is aborted. Rejects only with what `accept` or `failed` throw.
+ * @param waitMs how long the server may hold an answer back
+ */
+export async function followQuery(query: Query, waitMs: number, tools: LoopTools, signal: AbortSignal): Promise<void> {
+  const reader = queryReader(query, tools)
+  let state = freshIndex
+  let failures = 0
+  let bucket = fullBucket(REQUEST_RATE, tools.now())
+  while (!signal.aborted) {
+    const turn = takeToken(bucket, REQUEST_RATE, tools.now())
+    bucket = turn.bucket
+    await pause(turn.waitMs, signal)
+    if (signal.aborted) return
+
+    const askedAt = tools.now()
+    const block = state.index === null ? null : { index: state.index, waitMs }
+    const reading = await reader.read(block, signal)
+    switch (reading.kind) {
+      case 'understood': {
+        failures = 0
+        if (reading.news) bucket = refundForNews(bucket, REQUEST_RATE)
+        const next = afterAnswer(state, reading.index, tools.now() - askedAt, waitMs)
+        state = next.state
+        await pause(next.pauseMs, signal)
+        break
+      }
+      case 'old':
+        failures = 0
+        state = freshIndex
+        await pause(catchingUpPauseMs(tools.random()), signal)
+        break
+      case 'failed':
+        failures += 1
+        state = freshIndex
+        await pause(backoffMs(failures, reading.failure.speed, tools.random()), signal)
+        break
+      case 'aborted':
+        return
+      default:
+        reading satisfies never
+    }
+  }
+}
+
+/**
+ * Runs `work` again and again until `signal` is aborted, so that not even a bug of ours ends a watch: what it throws
+ * goes to `onBug`, and it starts anew a while later.
+ */
+export async function supervise(
+  work: () => Promise<void>,
+  onBug: (error: unknown) => void,
+  tools: LoopTools,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let failures = 1; !signal.aborted; failures += 1) {
+    try {
+      await work()
+    } catch (error) {
+      onBug(error)
+    }
+    await pause(backoffMs(failures, 'wrong', tools.random()), signal)
+  }
+}
+
+/** Waits `ms`, or until `signal` is aborted; never rejects. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms <= 0 || signal.aborted) return
+  // It rejects when aborted, and then there is nothing left to wait for.
+  await timer(ms, undefined, { signal }).catch(() => {})
+}

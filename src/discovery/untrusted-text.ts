@@ -1,0 +1,17 @@
+/** How does text that anybody may have put into a catalog get into a log line, a page or a reason? Short and printable. */
+
+const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}]/gu
+
+/**
+ * `text` as one printable line of at most `max` UTF-16 code units: control, format and line-breaking characters (which
+ * could forge log lines or reverse their order) become `?`, and what was cut off becomes `…`.
+ */
+export function printable(text: string, max: number): string {
+  const cut = text.length > max ? `${text.slice(0, max - 1)}…` : text
+  return cut.replace(INVISIBLE, '?')
+}
+
+/** Fixed order of texts: by code units, the same on every machine and under every locale. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

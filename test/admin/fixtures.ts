@@ -1,0 +1,52 @@
+/** Views and records with everything filled in, so that a test names only what it is about. */
+
+import { endpointId } from '../../src/balancer/endpoint.ts'
+import type { EndpointView, ServiceView, TableView } from '../../src/balancer/view.ts'
+import type { RequestRecord } from '../../src/proxy/observer.ts'
+
+export function endpointView(port: number, fields: Partial<EndpointView> & { instance?: string } = {}): EndpointView {
+  const { instance = `i-${port}`, ...rest } = fields
+  return {
+    endpoint: { id: endpointId('10.0.0.1', port), instance, address: '10.0.0.1', port, weight: 1 },
+    state: 'healthy',
+    reason: null,
+    withheld: null,
+    ejectedForMs: null,
+    consecutiveFaults: 0,
+    consecutiveConnectFaults: 0,
+    ejections: 0,
+    inFlight: 0,
+    picks: 0,
+    ...rest,
+  }
+}
+
+export function serviceView(name: string, fields: Partial<ServiceView> = {}): ServiceView {
+  return { name, inCatalog: true, endpoints: [], absent: [], pickSpread: 0, ...fields }
+}
+
+export function tableView(...services: readonly ServiceView[]): TableView {
+  return { services }
+}
+
+export function record(fields: Partial<RequestRecord> = {}): RequestRecord {
+  return {
+    requestId: 'r-1',
+    method: 'GET',
+    path: '/quotes/api',
+    query: '',
+    service: 'quotes',
+    endpoint: '10.0.0.1:80',
+    status: 200,
+    outcome: 'responded',
+    attempts: 1,
+    durationMs: 12,
+    connectMs: 1,
+    firstByteMs: 10,
+    bytesIn: 0,
+    bytesOut: 5,
+    clientIp: '192.0.2.7',
+    protocol: 'HTTP/1.1',
+    ...fields,
+  }
+}

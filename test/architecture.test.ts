@@ -1,0 +1,292 @@
+/**
+ * Does each part import only what DESIGN.md lets it? The table of that page, as data, and a check that reads the imports
+ * out of the source text. `violations` is pure, and the second half proves that it finds a breach of every rule.
+ */
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+/** Patterns: `balancer/` a folder, `balancer/endpoint.ts` a file, `npm:zod`, `node:net`, `node:` any of Node's. */
+interface Rule {
+  /** What may be imported for its values, and so for its types. */
+  readonly values: readonly string[]
+  /** What may be imported by `import type` only. */
+  readonly types?: readonly string[]
+  /** What single files may import besides. */
+  readonly files?: Readonly<Record<string, readonly string[]>>
+}
+
+const parts = ['balancer/', 'discovery/', 'proxy/', 'admin/', 'config/', 'workers/', 'demo/', 'commands/']
+const everything: Rule = { values: [...parts, 'app.ts', 'log.ts', 'version.ts', 'node:'], types: ['npm:pino'] }
+
+const rules: Readonly<Record<string, Rule>> = {
+  'balancer/': { values: ['balancer/'] },
+  'discovery/': {
+    // Events: the client is aborted through an emitter, and one signal has a listener for every watch.
+    values: ['discovery/', 'balancer/endpoint.ts', 'node:timers/promises', 'node:events'],
+    types: ['npm:pino'],
+    files: { 'discovery/consul-source.ts': ['npm:consul', 'node:http', 'node:https', 'node:net'] },
+  },
+  'proxy/': {
+    values: [
+      ...['proxy/', 'balancer/balancer.ts', 'balancer/outcome.ts', 'balancer/endpoint.ts'],
+      ...['node:net', 'node:tls', 'node:http', 'node:crypto', 'node:stream', 'node:timers'],
+    ],
+    types: ['balancer/observer.ts', 'balancer/view.ts', 'node:'],
+    files: { 'proxy/engines/http-proxy.ts': ['npm:http-proxy'] },
+  },
+  'admin/': {
+    values: ['admin/', 'node:http', 'node:net'],
+    types: [...parts, 'node:', 'npm:pino'],
+    files: { 'admin/metrics.ts': ['npm:prom-client'] },
+  },
+  'config/': {
+    values: ['config/', 'npm:zod', 'npm:yaml', 'node:fs', 'node:net', 'node:path'],
+    types: parts,
+    // A static endpoint is judged by the one who will read it.
+    files: { 'config/leaves.ts': ['discovery/static-source.ts'] },
+  },
+  'workers/': { values: ['workers/', 'node:cluster'], types: [...parts, 'npm:pino'] },
+  'demo/': everything,
+  'commands/': everything,
+  'app.ts': everything,
+  'main.ts': everything,
+  'log.ts': { values: ['npm:pino', 'node:'], types: parts },
+  'version.ts': { values: ['node:fs'] },
+}
+
+/** Pure files: no clock, no chance, no world. They ask for such things in their parameters. */
+const pure = [
+  'balancer/',
+  'proxy/request-path.ts',
+  'proxy/headers.ts',
+  'proxy/retry.ts',
+  'discovery/consul-instances.ts',
+]
+const world =
+  /(?<![.\w])(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|fetch|Math\.random|crypto)\b(?!\s*:)/
+
+/** Who may import a composition root: what it composes may not know it. */
+const roots: Readonly<Record<string, readonly string[]>> = { 'main.ts': [], 'app.ts': ['commands/', 'main.ts'] }
+
+interface Import {
+  /** A path below src/, `npm:zod` or `node:net`. */
+  readonly target: string
+  readonly typeOnly: boolean
+}
+
+/** All that is wrong with these files (path below src/ → text), a line each, naming the rule. */
+function violations(files: ReadonlyMap<string, string>): string[] {
+  const found: string[] = []
+  const imports = new Map([...files].map(([file, text]) => [file, importsOf(file, text)] as const))
+  for (const [file, list] of imports) {
+    const [, rule] = Object.entries(rules).find(([pattern]) => matches(file, pattern)) ?? []
+    if (rule === undefined) {
+      found.push(`${file} is in no part that the table knows`)
+      continue
+    }
+    for (const { target, typeOnly } of list) {
+      const allowed = [...rule.values, ...(rule.files?.[file] ?? []), ...(typeOnly ? (rule.types ?? []) : [])]
+      const importers = roots[target]
+      if (importers !== undefined && !importers.some((pattern) => matches(file, pattern))) {
+        found.push(`${file} imports ${target}, which composes it`)
+      } else if (!allowed.some((pattern) => matches(target, pattern))) {
+        found.push(`${file} may not import ${typeOnly ? 'types of ' : ''}${target}: it may import ${allowed.join(' ')}`)
+      }
+    }
+    if (!pure.some((pattern) => matches(file, pattern))) continue
+    const [, reached] = world.exec(masked(files.get(file) ?? '').code) ?? []
+    if (reached !== undefined) found.push(`${file} is pure and may not use ${reached}`)
+    for (const { target } of list.filter(({ target, typeOnly }) => /^n(pm|ode):/.test(target) && !typeOnly)) {
+      found.push(`${file} is pure and may not import ${target}`)
+    }
+  }
+  const graph = (wanted: (item: Import) => boolean) =>
+    new Map([...imports].map(([file, list]) => [file, list.filter(wanted).map(({ target }) => target)]))
+  for (const cycle of cycles(graph(({ typeOnly }) => !typeOnly))) {
+    found.push(`import cycle: ${[...cycle, cycle[0]].join(' → ')}`)
+  }
+  for (const cycle of cycles(graph(() => true))) {
+    if (new Set(cycle.map(partOf)).size > 1)
+      found.push(`parts in a cycle of types: ${[...cycle, cycle[0]].join(' → ')}`)
+  }
+  return found
+}
+
+function matches(target: string, pattern: string): boolean {
+  return target === pattern || (/[/:]$/.test(pattern) && target.startsWith(pattern))
+}
+
+function partOf(file: string): string {
+  return file.split('/')[0] ?? file
+}
+
+function importsOf(file: string, text: string): Import[] {
+  const { code, strings } = masked(text)
+  const literal = (index: string | undefined) => strings[Number(index)] ?? ''
+  // Without `type` in front of its braces an import is loaded, even if all it names are types (verbatimModuleSyntax).
+  const statement = /(?<![.\w])(?:import|export)\s+(type\s+(?!from\b))?(?:[\w$*{][\w$*{},\s]*?\bfrom\s*)?'(\d+)'/g
+  const call = /(?<![.\w])(?:import|require)\s*\(\s*(?:'(\d+)'|)/g
+  return [
+    ...[...code.matchAll(statement)].map(([, type, index]) => ({
+      target: resolve(file, literal(index)),
+      typeOnly: type !== undefined,
+    })),
+    ...[...code.matchAll(call)].map(([, index]) => ({
+      target: index === undefined ? 'npm:(computed at run time)' : resolve(file, literal(index)),
+      typeOnly: false,
+    })),
+  ]
+}
+
+function resolve(file: string, specifier: string): string {
+  if (specifier.startsWith('node:')) return specifier
+  return specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : `npm:${specifier}`
+}
+
+/** The code with comments and regular expressions taken out, and each string replaced by `'its number'`. */
+function masked(text: string): { readonly code: string; readonly strings: readonly string[] } {
+  const strings: string[] = []
+  const next =
+    /\/\/.*|\/\*[\s\S]*?\*\/|'((?:\\.|[^'\\\n])*)'|"((?:\\.|[^"\\\n])*)"|`|[{}]|(?<=[(,=:[!&|?{};~+\-*%<>^]\s*|\breturn\s+|^\s*)\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/\w*/gm
+  // Of a template, what stands between `${` and its `}` is code; the depth of each such brace is kept.
+  const template = /(?:\\.|\$(?!\{)|[^`\\$])*(`|\$\{|$)/gy
+  const holes: number[] = []
+  let [code, depth, at] = ['', 0, 0]
+  const skipTemplate = (from: number): number => {
+    template.lastIndex = from
+    if (template.exec(text)?.[1] === '${') holes.push(depth)
+    return template.lastIndex || text.length
+  }
+  for (;;) {
+    next.lastIndex = at
+    const match = next.exec(text)
+    if (match === null) return { code: code + text.slice(at), strings }
+    const [token, single, double] = match
+    code += text.slice(at, match.index)
+    at = match.index + token.length
+    if (token === '{') depth += 1
+    if (token === '`') at = skipTemplate(at)
+    else if (token === '}' && holes.at(-1) === depth) {
+      holes.pop()
+      at = skipTemplate(at)
+    } else if (token === '{' || token === '}') {
+      code += token
+      if (token === '}') depth -= 1
+    } else if (single !== undefined || double !== undefined) code += `'${strings.push(single ?? double ?? '') - 1}'`
+    else code += ' '
+  }
+}
+
+/** Each group of files that reach one another, once. */
+function cycles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const found: string[][] = []
+  const done = new Set<string>()
+  const walk = (file: string, path: readonly string[]): void => {
+    const start = path.indexOf(file)
+    if (start >= 0) found.push(path.slice(start))
+    if (start >= 0 || done.has(file)) return
+    for (const target of graph.get(file) ?? []) walk(target, [...path, file])
+    done.add(file)
+  }
+  for (const file of graph.keys()) walk(file, [])
+  return found
+}
+
+test('the source keeps to the import table', () => {
+  const root = fileURLToPath(new URL('../src/', import.meta.url))
+  const names = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  expect(names.length).toBeGreaterThan(20)
+  const files = names.map((name) => [name.replaceAll('\\', '/'), readFileSync(`${root}${name}`, 'utf8')] as const)
+  expect(violations(new Map(files))).toEqual([])
+})
+
+describe('the check finds', () => {
+  test.each([
+    ['a package in the balancer', 'balancer/a.ts', "import { z } from 'zod'", 'may not import npm:zod'],
+    [
+      'Node in the balancer, be it for a type',
+      'balancer/a.ts',
+      "import type { A } from 'node:net'",
+      'types of node:net',
+    ],
+    ['another part in the balancer', 'balancer/a.ts', "import type { A } from '../proxy/b.ts'", 'types of proxy/b.ts'],
+    ['a clock in the balancer', 'balancer/a.ts', 'const now = Date.now()', 'is pure and may not use Date'],
+    ['chance in a pure file', 'proxy/retry.ts', 'export const a = Math.random()', 'may not use Math.random'],
+    [
+      'Node in a pure file',
+      'proxy/headers.ts',
+      "import { isIP } from 'node:net'",
+      'is pure and may not import node:net',
+    ],
+    ['the table in discovery', 'discovery/a.ts', "import { a } from '../balancer/table.ts'", 'balancer/table.ts'],
+    ['a second importer of consul', 'discovery/a.ts', "import Consul from 'consul'", 'may not import npm:consul'],
+    ['sockets elsewhere in discovery', 'discovery/a.ts', "import { connect } from 'node:net'", 'node:net'],
+    ['the logger made elsewhere', 'discovery/a.ts', "import { pino } from 'pino'", 'may not import npm:pino'],
+    ['a logger hidden behind a type', 'app.ts', "import { type Logger } from 'pino'", 'may not import npm:pino'],
+    ['a second importer of http-proxy', 'proxy/engines/b.ts', "import p from 'http-proxy'", 'npm:http-proxy'],
+    ['health in the proxy', 'proxy/a.ts', "import { o } from '../balancer/outlier.ts'", 'balancer/outlier.ts'],
+    ['values of a view in the proxy', 'proxy/a.ts', "import { v } from '../balancer/view.ts'", 'balancer/view.ts'],
+    [
+      'the config in the proxy',
+      'proxy/a.ts',
+      "import type { C } from '../config/config.ts'",
+      'types of config/config.ts',
+    ],
+    ['values of the proxy in admin', 'admin/a.ts', "import { a } from '../proxy/reply.ts'", 'proxy/reply.ts'],
+    ['a second importer of prom-client', 'admin/a.ts', "import { Gauge } from 'prom-client'", 'npm:prom-client'],
+    ['values of the proxy in the config', 'config/a.ts', "import { a } from '../proxy/reply.ts'", 'proxy/reply.ts'],
+    [
+      'values of discovery in the config',
+      'config/a.ts',
+      "export * from '../discovery/static-source.ts'",
+      'static-source',
+    ],
+    ['zod outside the config', 'commands/a.ts', "import { z } from 'zod'", 'may not import npm:zod'],
+    ['an import of main.ts', 'commands/a.ts', "import '../main.ts'", 'imports main.ts, which composes it'],
+    ['an import of app.ts', 'demo/a.ts', "import { a } from '../app.ts'", 'imports app.ts, which composes it'],
+    ['a dynamic import', 'balancer/a.ts', "const a = await import('node:fs')", 'may not import node:fs'],
+    ['a computed import', 'demo/a.ts', 'const a = await import(name)', 'npm:(computed at run time)'],
+    ['a require', 'balancer/a.ts', "const a = require('fs')", 'may not import npm:fs'],
+    ['an import over several lines', 'balancer/a.ts', "import {\n  a,\n  type B,\n} from 'zod'", 'npm:zod'],
+    ['an import after a template with a hole', 'balancer/a.ts', `\`'\${\`}\`}\`\nimport 'zod'`, 'npm:zod'],
+    ['an import after a regular expression', 'balancer/a.ts', "const a = /['\"`]/\nimport 'zod'", 'npm:zod'],
+    ['a folder nobody planned', 'misc/a.ts', '', 'is in no part that the table knows'],
+  ])('%s', (_, file, text, line) => {
+    const found = violations(new Map([[file, text]]))
+    expect(found.join('\n')).toContain(line)
+    expect(found.every((violation) => violation.startsWith(file))).toBe(true)
+  })
+
+  test('a cycle of values, but not one of types within a part', () => {
+    const cycle = (how: string) =>
+      violations(
+        new Map([
+          ['proxy/a.ts', "import { b } from './b.ts'"],
+          ['proxy/b.ts', `import ${how}{ a } from './a.ts'`],
+        ]),
+      )
+    expect(cycle('')).toEqual(['import cycle: proxy/a.ts → proxy/b.ts → proxy/a.ts'])
+    expect(cycle('type ')).toEqual([])
+  })
+
+  test('a cycle of types over two parts', () => {
+    const files = new Map([
+      ['admin/a.ts', "import type { B } from '../config/b.ts'"],
+      ['config/b.ts', "import type { A } from '../admin/a.ts'"],
+    ])
+    expect(violations(files)).toEqual(['parts in a cycle of types: admin/a.ts → config/b.ts → admin/a.ts'])
+  })
+})
+
+test.each([
+  ['a comment', "// import 'zod'\n/* import 'zod' */"],
+  ['a string', 'const a = "import \'zod\'"'],
+  ['a template', "const a = `\nimport 'zod'\n`"],
+  ['the name of a method', "registry.import('zod')"],
+  ['an ordinary export', "export const a = 'zod'\nexport type B = 'zod'"],
+])('%s is no import', (_, text) => {
+  expect(violations(new Map([['balancer/a.ts', text]]))).toEqual([])
+})

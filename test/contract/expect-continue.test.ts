@@ -1,0 +1,135 @@
+import { expect, it } from 'vitest'
+import { describeEngines } from './engines.ts'
+import { request, startProxy } from './harness.ts'
+import { header, headerLines } from './messages.ts'
+import { answering, ok, refusingEndpoint, startOrigin } from './sockets.ts'
+
+const expecting = request('/s/', ['Content-Length: 4', 'Expect: 100-continue'], '', 'POST')
+
+describeEngines('interim responses', (engine) => {
+  it('100 is passed on when the endpoint sends it, and the body after it', async () => {
+    const origin = await startOrigin()
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const client = await proxy.client()
+    client.send(expecting)
+    const connection = await origin.connection()
+    expect((await connection.head()).toLowerCase()).toContain('expect: 100-continue\r\n')
+    expect(client.received).toBe('')
+    connection.send('HTTP/1.1 100 Continue\r\n\r\n')
+    expect((await client.response()).status).toBe(100)
+    client.send('body')
+    expect((await connection.request()).body).toBe('body')
+    connection.end(ok())
+    expect((await client.response()).status).toBe(200)
+  })
+
+  it('a final status without 100 reaches the client, and what it then sends is no request', async () => {
+    const origin = await answering('')
+    const refusing = await startOrigin(async (connection) => {
+      await connection.head()
+      connection.send('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n')
+    })
+    const proxy = await startProxy(engine, { services: { s: [refusing], hidden: [origin] } })
+    const client = await proxy.client()
+    client.send(request('/s/', ['Content-Length: 400', 'Expect: 100-continue'], '', 'POST'))
+    const response = await client.response()
+    expect([response.status, header(response, 'connection')]).toEqual([401, 'close'])
+    client.send(request('/hidden/'))
+    await client.untilOver()
+    expect(origin.connections).toHaveLength(0)
+  })
+
+  it('an answer of the proxy itself to a client that waits for 100 closes too', async () => {
+    const proxy = await startProxy(engine, { services: { s: [await refusingEndpoint()] } })
+    for (const target of ['/s/', '/nowhere', '/s/../x', '/']) {
+      const client = await proxy.client()
+      client.send(request(target, ['Content-Length: 4', 'Expect: 100-continue'], '', 'POST'))
+      const response = await client.response()
+      expect([response.status >= 400, header(response, 'connection')]).toEqual([true, 'close'])
+      client.send('body')
+      await client.untilOver()
+      expect(client.error).toBeNull()
+    }
+  })
+
+  it('a client that does not wait for 100 gets its answer', async () => {
+    const origin = await answering((message) => ok(message.body))
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const response = await proxy.ask(`${expecting}body`)
+    expect(response.body).toBe('body')
+  })
+
+  it('an endpoint that answers neither 100 nor anything is a timeout of the endpoint, not of the client', async () => {
+    const origin = await startOrigin()
+    const proxy = await startProxy(engine, {
+      services: { s: [origin] },
+      upstream: { responseTimeoutMs: 80, idleTimeoutMs: 80 },
+    })
+    expect((await proxy.ask(expecting)).status).toBe(504)
+    expect(proxy.attempts.map(({ outcome }) => outcome)).toEqual(['timed-out'])
+  })
+
+  it('an expectation that nobody knows is refused in its turn', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const client = await proxy.client()
+    client.send(request('/s/') + request('/s/', ['Expect: coffee']))
+    expect((await client.response()).status).toBe(200)
+    expect((await client.response()).status).toBe(417)
+    await client.untilOver()
+    expect(origin.requests()).toHaveLength(1)
+  })
+
+  it('103 Early Hints are passed on, and the answer after them', async () => {
+    const origin = await startOrigin()
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const client = await proxy.client()
+    client.send(request('/s/'))
+    const connection = await origin.connection()
+    await connection.head()
+    connection.send('HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload; as=style\r\nX-Hint: 1\r\n\r\n')
+    const hint = await client.response()
+    expect([hint.status, headerLines(hint, 'link'), headerLines(hint, 'x-hint')]).toEqual([
+      103,
+      ['</a.css>; rel=preload; as=style'],
+      ['1'],
+    ])
+    connection.end(ok())
+    expect((await client.response()).status).toBe(200)
+  })
+
+  it('hints without a Link, odd hints and unknown interim answers never spoil the answer', async () => {
+    const interim = [
+      '103 Early Hints\r\nX-Hint: 1',
+      '103 Early Hints\r\nLink: nonsense',
+      '102 Processing',
+      '199 Odd',
+      '100 Continue',
+    ]
+    const origin = await answering(`${interim.map((head) => `HTTP/1.1 ${head}\r\n\r\n`).join('')}${ok('done')}`)
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const client = await proxy.client()
+    client.send(request('/s/'))
+    const seen: number[] = []
+    for (;;) {
+      const response = await client.response()
+      if (response.status === 200) {
+        expect(response.body).toBe('done')
+        break
+      }
+      seen.push(response.status)
+    }
+    if (engine.cannot['early-hints-verbatim'] === undefined)
+      expect(seen.filter((status) => status === 103)).toHaveLength(2)
+  })
+
+  it('an HTTP/1.0 client never sees an interim response', async () => {
+    const origin = await answering(
+      `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n${ok()}`,
+    )
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const client = await proxy.client()
+    client.send('POST /s/ HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab')
+    expect((await client.response()).status).toBe(200)
+  })
+})

@@ -1,0 +1,355 @@
+import { expect, it } from 'vitest'
+import { describeEngines } from './engines.ts'
+import { post, request, startProxy } from './harness.ts'
+import { chunked, header, headerLines, type Message } from './messages.ts'
+import { answering, ok, startOrigin } from './sockets.ts'
+
+const pathOf = (message: Message) => message.start.split(' ')[1]
+
+describeEngines('forwarding a request', (engine) => {
+  it('carries method, path, query and body as they are, without the service name', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'REPORT']) {
+      await proxy.ask(request(`/s/a//b/%41;x=1?q=%2e.&r=a/../b`, ['Content-Length: 3'], 'xyz', method))
+    }
+    expect(origin.requests().map(({ start, body }) => `${start} ${body}`)).toEqual(
+      ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'REPORT'].map(
+        (method) => `${method} /a//b/%41;x=1?q=%2e.&r=a/../b HTTP/1.1 xyz`,
+      ),
+    )
+  })
+
+  it('keeps the service name where the prefix is not stripped, and below a base path', async () => {
+    const origin = await answering(ok())
+    const kept = await startProxy(engine, { services: { s: [origin] }, stripPrefix: false })
+    const based = await startProxy(engine, { services: { s: [origin] }, basePath: '/api' })
+    await kept.ask(request('/s/a?b'))
+    await based.ask(request('/api/s/a?b'))
+    await based.ask(request('/api/s?b'))
+    const requests = origin.requests()
+    expect(requests.map(pathOf)).toEqual(['/s/a?b', '/a?b', '/?b'])
+    expect(requests.map((message) => header(message, 'x-forwarded-prefix'))).toEqual([undefined, '/api/s', '/api/s'])
+  })
+
+  it('takes a target in absolute form for its path', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    await proxy.ask(request('http://example.test/s/a?b'))
+    expect(origin.requests().map(pathOf)).toEqual(['/a?b'])
+  })
+
+  it('keeps the case and the order of header names, and every value of a repeated one', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    await proxy.ask(
+      request('/s/', ['aCCept: */*', 'X-Two: 1', 'x-one: \xe9', 'X-Two: 2', 'x-two: 3', 'Cookie: a=1', 'Cookie: b=2']),
+    )
+    const [seen] = origin.requests()
+    const ours = (seen?.headers ?? []).filter(([name]) => /^(accept|x-one|x-two|cookie)$/i.test(name))
+    const inPlace = [
+      ['aCCept', '*/*'],
+      ['X-Two', '1'],
+      ['x-one', '\xe9'],
+      ['X-Two', '2'],
+      ['x-two', '3'],
+      ['Cookie', 'a=1'],
+      ['Cookie', 'b=2'],
+    ]
+    if (engine.cannot['duplicates-in-place'] === undefined) {
+      expect(ours).toEqual(inPlace)
+    } else {
+      // Equal names stand together, under the first spelling; nothing is lost, joined or reordered among them.
+      const order = ['accept', 'x-two', 'x-one', 'cookie']
+      const place = (name: string | undefined) => order.indexOf((name ?? '').toLowerCase())
+      const grouped = [...inPlace].sort((a, b) => place(a[0]) - place(b[0]))
+      expect(ours.map(([name, value]) => [name.toLowerCase(), value])).toEqual(
+        grouped.map(([name, value]) => [name?.toLowerCase(), value]),
+      )
+      expect(ours.map(([name]) => name)).toEqual(expect.arrayContaining(['aCCept', 'X-Two', 'x-one', 'Cookie']))
+    }
+  })
+
+  it('carries headers named like properties that every object has', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const names = ['constructor', 'toString', 'hasOwnProperty', '__proto__']
+    const response = await proxy.ask(
+      request(
+        '/s/',
+        names.map((name) => `${name}: yes`),
+      ),
+    )
+    expect(response.status).toBe(200)
+    const [seen] = origin.requests()
+    expect(names.map((name) => (seen === undefined ? undefined : header(seen, name)))).toEqual(names.map(() => 'yes'))
+  })
+
+  it('keeps Host as the client sent it', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    await proxy.ask('GET /s/ HTTP/1.1\r\nhOsT: shop.example:8443\r\n\r\n')
+    await proxy.ask('GET /s/ HTTP/1.0\r\n\r\n')
+    expect(origin.requests().map((message) => headerLines(message, 'host'))).toEqual([
+      ['shop.example:8443'],
+      [origin.endpoint.id],
+    ])
+  })
+
+  it('adds no body framing to a request without a body', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    for (const method of ['GET', 'HEAD', 'DELETE', 'OPTIONS']) {
+      await proxy.ask(request('/s/', [], '', method), { toHead: method === 'HEAD' })
+    }
+    await proxy.ask(request('/s/', [], '', 'POST'))
+    const seen = origin.requests()
+    expect(seen.map((message) => header(message, 'transfer-encoding'))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ])
+    expect(seen.map((message) => header(message, 'content-length') ?? '0')).toEqual(['0', '0', '0', '0', '0'])
+  })
+
+  it('removes hop-by-hop headers and those that Connection names, and never its own', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    await proxy.ask(
+      request('/s/', [
+        'Connection: keep-alive, X-Private, x-forwarded-for, x-request-id, via, host, content-type',
+        'Connection: X-Too',
+        'Keep-Alive: timeout=5',
+        'Proxy-Connection: keep-alive',
+        'Proxy-Authorization: Basic eA==',
+        'TE: trailers',
+        'X-Private: 1',
+        'X-Too: 2',
+        'Content-Type: text/plain',
+        'X-Kept: 3',
+      ]),
+    )
+    const [seen] = origin.requests()
+    if (seen === undefined) throw new Error('no request arrived')
+    for (const gone of ['keep-alive', 'proxy-connection', 'proxy-authorization', 'te', 'x-private', 'x-too']) {
+      expect(headerLines(seen, gone), gone).toEqual([])
+    }
+    expect(headerLines(seen, 'connection')).toEqual(['close'])
+    expect(headerLines(seen, 'x-kept')).toEqual(['3'])
+    expect(headerLines(seen, 'content-type')).toEqual(['text/plain'])
+    expect(headerLines(seen, 'x-forwarded-for')).toEqual(['127.0.0.1'])
+    expect(headerLines(seen, 'x-request-id')).toEqual(['made-1'])
+    expect(headerLines(seen, 'host')).toEqual(['example.test'])
+    expect(headerLines(seen, 'via')).toEqual(['1.1 evenkeel'])
+  })
+
+  it('says who asked, and believes no client that says so itself', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const lies = [
+      'X-Forwarded-For: 1.2.3.4',
+      'X-Forwarded-Proto: https',
+      'X-Forwarded-Host: evil.example',
+      'X-Forwarded-Port: 1',
+      'X-Forwarded-Prefix: /evil',
+      'X-Real-IP: 1.2.3.4',
+      'Forwarded: for=1.2.3.4',
+      'X_Forwarded_For: 1.2.3.4',
+      'x-forwarded_proto: https',
+    ]
+    await proxy.ask(request('/s/a', lies))
+    const [seen] = origin.requests()
+    const told = (seen?.headers ?? []).filter(([name]) => /^(x[-_]forwarded|forwarded|x[-_]real)/i.test(name))
+    expect(Object.fromEntries(told)).toEqual({
+      'X-Forwarded-For': '127.0.0.1',
+      'X-Forwarded-Proto': 'http',
+      'X-Forwarded-Host': 'example.test',
+      'X-Forwarded-Port': String(proxy.port),
+      'X-Forwarded-Prefix': '/s',
+    })
+    expect(told).toHaveLength(5)
+    expect((await proxy.record()).clientIp).toBe('127.0.0.1')
+  })
+
+  it('believes a trusted proxy, and adds to what it says', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] }, trustedProxies: ['127.0.0.1', '10.0.0.7'] })
+    await proxy.ask(
+      request('/s/a', [
+        'X-Forwarded-For: 6.6.6.6, 203.0.113.9',
+        'X-Forwarded-For: 10.0.0.7',
+        'X-Forwarded-Proto: https',
+        'X-Forwarded-Host: shop.example',
+        'X-Forwarded-Port: 443',
+        'X-Forwarded-Prefix: /outer',
+      ]),
+    )
+    const [seen] = origin.requests()
+    const told = (seen?.headers ?? []).filter(([name]) => /^x-forwarded/i.test(name))
+    expect(Object.fromEntries(told)).toEqual({
+      'X-Forwarded-For': '6.6.6.6, 203.0.113.9, 10.0.0.7, 127.0.0.1',
+      'X-Forwarded-Proto': 'https',
+      'X-Forwarded-Host': 'shop.example',
+      'X-Forwarded-Port': '443',
+      'X-Forwarded-Prefix': '/outer/s',
+    })
+    expect((await proxy.record()).clientIp).toBe('203.0.113.9')
+  })
+
+  it('keeps a sane request id, makes one otherwise, and returns it', async () => {
+    const origin = await answering(ok('ok', 'X-Request-Id: not-this\r\n'))
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const given = await proxy.ask(request('/s/', ['X-Request-Id: abc-123']))
+    const absent = await proxy.ask(request('/s/'))
+    const insane = await proxy.ask(request('/s/', [`X-Request-Id: ${'x'.repeat(129)}`]))
+    const spaced = await proxy.ask(request('/s/', ['X-Request-Id: a b']))
+    const ids = ['abc-123', 'made-1', 'made-2', 'made-3']
+    expect([given, absent, insane, spaced].map((message) => headerLines(message, 'x-request-id'))).toEqual(
+      ids.map((id) => [id]),
+    )
+    expect(origin.requests().map((message) => headerLines(message, 'x-request-id'))).toEqual(ids.map((id) => [id]))
+    expect(proxy.records.map(({ requestId }) => requestId)).toEqual(ids)
+  })
+
+  it('adds itself to Via', async () => {
+    const origin = await answering(ok('ok', 'Via: 1.0 inner\r\n'))
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const response = await proxy.ask(request('/s/', ['Via: 1.1 outer']))
+    expect(headerLines(response, 'via')).toEqual(['1.0 inner', '1.1 evenkeel'])
+    expect(headerLines(origin.requests()[0] as Message, 'via')).toEqual(['1.1 outer', '1.1 evenkeel'])
+  })
+})
+
+describeEngines('forwarding a response', (engine) => {
+  it('carries status, reason, headers in order and case, and every Set-Cookie', async () => {
+    const fields = [
+      'Date: Thu, 01 Jan 2026 00:00:00 GMT',
+      'sEt-Cookie: a=1',
+      'X-B: \xe9',
+      'Set-Cookie: b=2, c',
+      'X-A:',
+      'ETag: W/"x"',
+    ]
+    const origin = await answering(`HTTP/1.1 418 I'm a Teapot\r\n${fields.join('\r\n')}\r\nContent-Length: 2\r\n\r\nhi`)
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const response = await proxy.ask(request('/s/'))
+    expect(response.start).toBe("HTTP/1.1 418 I'm a Teapot")
+    expect(response.body).toBe('hi')
+    expect(response.headers.slice(0, 7)).toEqual([
+      ['Date', 'Thu, 01 Jan 2026 00:00:00 GMT'],
+      ['sEt-Cookie', 'a=1'],
+      ['X-B', '\xe9'],
+      ['Set-Cookie', 'b=2, c'],
+      ['X-A', ''],
+      ['ETag', 'W/"x"'],
+      ['Content-Length', '2'],
+    ])
+  })
+
+  it('removes hop-by-hop headers and those that Connection names', async () => {
+    const origin = await answering(
+      ok(
+        'ok',
+        'Connection: close, X-Private, content-length\r\nKeep-Alive: timeout=9\r\nX-Private: 1\r\nUpgrade: h2c\r\nProxy-Authenticate: Basic\r\n',
+      ),
+    )
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const response = await proxy.ask(request('/s/'))
+    expect(headerLines(response, 'x-private')).toEqual([])
+    expect(headerLines(response, 'upgrade')).toEqual([])
+    expect(headerLines(response, 'proxy-authenticate')).toEqual([])
+    expect(header(response, 'keep-alive')).not.toBe('timeout=9')
+    expect(headerLines(response, 'connection')).not.toContain('close')
+    expect(response.body).toBe('ok')
+  })
+
+  it('relays HEAD, 204, 205 and 304 without a body, and the connection lives on', async () => {
+    const answers: Record<string, string> = {
+      '/head': 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n',
+      '/chunked-head': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
+      '/204': 'HTTP/1.1 204 No Content\r\n\r\n',
+      '/304': 'HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\nETag: "x"\r\n\r\n',
+      '/205': 'HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n',
+    }
+    const origin = await answering((message) => answers[pathOf(message) ?? ''] ?? ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const client = await proxy.client()
+    const seen: string[] = []
+    for (const path of ['/head', '/chunked-head', '/204', '/304', '/205', '/last']) {
+      const toHead = path.endsWith('head')
+      client.send(request(`/s${path}`, [], '', toHead ? 'HEAD' : 'GET'))
+      const response = await client.response({ toHead })
+      seen.push(`${response.status} ${header(response, 'content-length') ?? '-'}`)
+    }
+    expect(seen).toEqual(['200 1000', '200 -', '204 -', '304 1000', '205 0', '200 2'])
+  })
+
+  it('never announces a body on a 204, whatever the endpoint says', async () => {
+    const origin = await answering('HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n')
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const response = await proxy.ask(request('/s/'))
+    expect([response.status, header(response, 'content-length'), header(response, 'transfer-encoding')]).toEqual([
+      204,
+      undefined,
+      undefined,
+    ])
+  })
+
+  it('serves HTTP/1.0 clients: no chunks, and an end that is the end of the connection', async () => {
+    const origin = await answering(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunked(['ab', 'cd'])}`)
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const client = await proxy.client()
+    client.send('GET /s/ HTTP/1.0\r\nHost: a\r\n\r\n')
+    const response = await client.response()
+    expect(header(response, 'transfer-encoding')).toBeUndefined()
+    expect(response.body).toBe('abcd')
+    expect(client.error).toBeNull()
+    expect(headerLines(origin.requests()[0] as Message, 'via')).toEqual(['1.0 evenkeel'])
+    expect((await proxy.record()).protocol).toBe('HTTP/1.0')
+  })
+
+  it('serves an HTTP/1.0 client with Connection: keep-alive more than once', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const client = await proxy.client()
+    for (let turn = 0; turn < 2; turn++) {
+      client.send('GET /s/ HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n')
+      const response = await client.response()
+      expect([response.body, header(response, 'connection')]).toEqual(['ok', 'keep-alive'])
+    }
+  })
+
+  it('relays an HTTP/1.0 endpoint whose body ends with its connection', async () => {
+    const origin = await startOrigin(async (connection) => {
+      await connection.request()
+      connection.end('HTTP/1.0 200 OK\r\n\r\nall of it')
+    })
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const client = await proxy.client()
+    for (let turn = 0; turn < 2; turn++) {
+      client.send(request('/s/'))
+      expect((await client.response()).body).toBe('all of it')
+    }
+  })
+
+  it('writes the access record of a forwarded request', async () => {
+    const origin = await answering(ok('12345', 'X: y\r\n'))
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    await proxy.ask(post('/s/a%20b?secret', 'abc'))
+    expect(await proxy.record()).toMatchObject({
+      method: 'POST',
+      path: '/s/a%20b',
+      query: '?secret',
+      service: 's',
+      endpoint: origin.endpoint.id,
+      status: 200,
+      outcome: 'responded',
+      attempts: 1,
+      bytesIn: 3,
+      bytesOut: 5,
+      protocol: 'HTTP/1.1',
+    })
+  })
+})

@@ -1,0 +1,88 @@
+/**
+ * One instance of a service, in a process of its own, so that `kill -9` is real.
+ *
+ * Every answer says who served it and when the request arrived. What else can be asked for: `?delayMs=` works longer on
+ * one request, `GET /bytes?count=` streams a body, `POST /digest` answers the SHA-256 of what was sent, and an upgrade
+ * opens a WebSocket that echoes. Ends with its parent.
+ */
+
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { openSync, writeSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { WebSocketServer } from 'ws'
+import { clockMs } from './findings.ts'
+import {
+  arrivedHeader,
+  type Behaviour,
+  bodyOf,
+  type FromOrigin,
+  idHeader,
+  type OriginArguments,
+  servedByHeader,
+  type ToOrigin,
+} from './origin-messages.ts'
+
+const { name, address, ledger }: OriginArguments = JSON.parse(process.argv[2] ?? '')
+const notes = openSync(ledger, 'a')
+let behaviour: Behaviour = { status: 200, delayMs: 0 }
+let requests = 0
+
+function tell(message: FromOrigin): void {
+  process.send?.(message)
+}
+
+async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const arrivedMs = clockMs()
+  requests++
+  const id = req.headers[idHeader]
+  writeSync(notes, `begun ${id}\n`)
+  res.once('finish', () => writeSync(notes, `answered ${id}\n`))
+  res.setHeader(servedByHeader, name)
+  res.setHeader(arrivedHeader, arrivedMs.toFixed(3))
+
+  const { pathname, searchParams } = new URL(req.url ?? '/', 'http://origin')
+  if (pathname === '/bytes') return stream(res, Number(searchParams.get('count')))
+  const hash = createHash('sha256')
+  let bytes = 0
+  for await (const piece of req) {
+    hash.update(piece as Buffer)
+    bytes += (piece as Buffer).length
+  }
+  const delayMs = Number(searchParams.get('delayMs') ?? behaviour.delayMs)
+  if (delayMs > 0) await sleep(delayMs)
+  res.writeHead(behaviour.status, { 'content-type': 'application/json' })
+  res.end(JSON.stringify({ servedBy: name, path: req.url, bytes, sha256: hash.digest('hex') }))
+}
+
+async function stream(res: ServerResponse, count: number): Promise<void> {
+  for (const block of bodyOf(count)) {
+    if (res.destroyed) return
+    if (!res.write(block)) await Promise.race([once(res, 'drain'), once(res, 'close')])
+  }
+  res.end()
+}
+
+const server = createServer((req, res) => {
+  // A request that breaks off is the sender's affair.
+  serve(req, res).catch(() => res.destroy())
+})
+const sockets = new WebSocketServer({ noServer: true })
+server.on('upgrade', (req, socket, head) => {
+  sockets.handleUpgrade(req, socket, head, (opened) => {
+    opened.on('message', (text) => opened.send(`${name}: ${text}`))
+    opened.on('error', () => {})
+  })
+})
+
+process.on('message', (message: ToOrigin) => {
+  if (message.ask === 'behave') behaviour = message.behaviour
+  tell({ tell: 'answer', id: message.id, requests })
+})
+process.on('disconnect', () => process.exit())
+// Ctrl-C reaches the whole group; the parent decides when it is over.
+process.on('SIGINT', () => {})
+
+server.listen(0, address, () => tell({ tell: 'listening', port: (server.address() as AddressInfo).port }))

@@ -1,0 +1,94 @@
+/**
+ * `npm run drills [-- NAME…]`: every drill, or those named, at full size.
+ *
+ * Prints what each one measured beside what is asked of it. Exit 1 when a promise is broken; a time that is worse than
+ * hoped for is only told, for it depends on the machine.
+ */
+
+import { consulAway, consulAwayFull } from './consul-away.ts'
+import { drain, drainFull } from './drain.ts'
+import { even, evenFull } from './even.ts'
+import type { Findings } from './findings.ts'
+import { flip, flipFull } from './flip.ts'
+import { kill, killFull } from './kill.ts'
+import { memory, memoryFull } from './memory.ts'
+import { reload, reloadFull } from './reload.ts'
+import { sick, sickFull } from './sick.ts'
+import { walk, walkFull } from './walk.ts'
+
+interface Drill {
+  readonly asked: string
+  readonly run: () => Promise<Findings>
+}
+
+const drills: Readonly<Record<string, Drill>> = {
+  walk: {
+    asked: 'services registered with the consul command are walked over; a deregistered one is gone',
+    run: () => walk(walkFull),
+  },
+  even: {
+    asked: '3 instances, 3,000 requests, 50 connections: 1,000 each (± 1), also while another service flaps 10 times/s',
+    run: () => even(evenFull),
+  },
+  kill: {
+    asked: 'kill -9 under 300 GET/s and 100 POST/s: no GET fails, of the POSTs only those that the dead instance had',
+    run: () => kill(killFull),
+  },
+  sick: {
+    asked: 'ejected after 5 bad answers, gone for 30 s, one probe, gone for 60 s; all bad: nobody is ejected',
+    run: () => sick(sickFull),
+  },
+  'consul-away': {
+    asked: 'no request fails, stale is said, the age grows; Consul back: followed within 2 s',
+    run: () => consulAway(consulAwayFull),
+  },
+  flip: {
+    asked: 'a check fails in Consul → last request to that instance: p99 under 50 ms over 50 flips',
+    run: () => flip(flipFull),
+  },
+  drain: {
+    asked: 'SIGTERM under load: no request fails, exit 0 within the drain time; WebSockets closed at its end',
+    run: () => drain(drainFull),
+  },
+  reload: {
+    asked: 'SIGHUP: a bad config changes nothing and is told; a good one takes effect; no request fails',
+    run: () => reload(reloadFull),
+  },
+  memory: {
+    asked: '1 GiB up and down and 100 slow readers: whole, and in constant memory',
+    run: () => memory(memoryFull),
+  },
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+async function runDrill(name: string, { asked, run }: Drill): Promise<boolean> {
+  const startMs = performance.now()
+  print(`${name} … ${asked}`)
+  let findings: Findings
+  try {
+    findings = await run()
+  } catch (error) {
+    findings = { figures: {}, broken: [error instanceof Error ? error.message : String(error)] }
+  }
+  for (const [title, value] of Object.entries(findings.figures)) print(`  ${title}: ${value}`)
+  for (const promise of findings.broken) print(`  BROKEN ${promise}`)
+  const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
+  print(`${name}: ${findings.broken.length === 0 ? 'kept' : 'BROKEN'} (${seconds} s)\n`)
+  return findings.broken.length === 0
+}
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => !(name in drills))
+if (unknown.length > 0) {
+  print(`no such drill: ${unknown.join(', ')}; there are ${Object.keys(drills).join(', ')}`)
+  process.exit(2)
+}
+let allKept = true
+for (const [name, drill] of Object.entries(drills)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  allKept = (await runDrill(name, drill)) && allKept
+}
+process.exitCode = allKept ? 0 : 1
