@@ -97,7 +97,7 @@ export const scenarios: Readonly<Record<ScenarioName, (bench: Bench) => Promise<
         rounds: options.rounds,
         sharesMustBeEven: true,
         fresh: false,
-        traffic: 'small',
+        traffic: `${mib} MiB`,
         warmUp: () => bulk(warmUp),
         load: (_spec, perSecond) => bulk(perSecond * options.seconds),
       })

@@ -6,19 +6,18 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import { BlockList, isIPv6 } from 'node:net'
 import type { Logger } from 'pino'
 import { createMetrics } from './admin/metrics.ts'
-import type { Readiness } from './admin/readiness.ts'
 import { createAdminServer } from './admin/server.ts'
 import { createBalancer, type ServiceChange, type TableChange } from './balancer/balancer.ts'
 import type { Catalog } from './balancer/endpoint.ts'
 import type { BalancerObserver } from './balancer/observer.ts'
-import type { OutlierOptions } from './balancer/outlier-options.ts'
 import type { Config } from './config/config.ts'
 import { redactedConfig } from './config/convert.ts'
+import { settingsOf } from './config/in-effect.ts'
 import { restartOnlyChanges } from './config/reload.ts'
 import { consulSource } from './discovery/consul-source.ts'
+import { createFreshness } from './discovery/freshness.ts'
 import type { CatalogSource, SourceError } from './discovery/source.ts'
 import { staticSource } from './discovery/static-source.ts'
 import { createAccessLog, type LogLevel } from './log.ts'
@@ -26,7 +25,6 @@ import { httpProxyEngine } from './proxy/engines/http-proxy.ts'
 import type { Engine } from './proxy/exchange.ts'
 import { createHandler } from './proxy/handle-exchange.ts'
 import type { ProxyObserver } from './proxy/observer.ts'
-import type { ServicePolicy } from './proxy/policy.ts'
 
 export interface AppOptions {
   readonly config: Config
@@ -99,7 +97,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     version,
     metrics,
     view: balancer.view,
-    readiness: () => freshness.readiness(draining),
+    readiness: () => (draining ? { ...freshness.readiness(), state: 'draining' } : freshness.readiness()),
     config: () => redactedConfig(settings.config),
     onError: (err) => log.error({ err }, 'the admin listener failed'),
   })
@@ -134,7 +132,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
         metrics.onCatalog('error')
         if (!freshness.failed(error)) return
         const meanwhile =
-          freshness.readiness(false).state === 'starting' ? 'nothing is served yet' : 'the last good one stays'
+          freshness.readiness().state === 'starting' ? 'nothing is served yet' : 'the last good one stays'
         log.warn({ ...error }, `the catalog cannot be read; ${meanwhile}`)
       },
     }
@@ -199,44 +197,6 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   return app
 }
 
-/** What a config means for one request, worked out once. */
-function settingsOf(config: Config) {
-  const common: ServicePolicy = {
-    upstream: config.upstream,
-    retry: config.retry,
-    stripPrefix: config.routing.stripPrefix,
-  }
-  const policies = new Map<string, ServicePolicy>()
-  const outliers = new Map<string, OutlierOptions>()
-  for (const [name, own] of Object.entries(config.services)) {
-    policies.set(name, {
-      upstream: { ...config.upstream, ...own.upstream },
-      retry: { ...config.retry, ...own.retry },
-      stripPrefix: own.routing.stripPrefix ?? config.routing.stripPrefix,
-    })
-    outliers.set(name, { ...config.outlier, ...own.outlier })
-  }
-  const trusted = trustedList(config.trustedProxies)
-  return {
-    config,
-    policy: (service: string) => policies.get(service) ?? common,
-    outlier: (service: string) => outliers.get(service) ?? config.outlier,
-    isTrustedProxy: (address: string) =>
-      config.trustedProxies.length > 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'),
-  }
-}
-
-function trustedList(cidrs: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const cidr of cidrs) {
-    const [address = '', length] = cidr.split('/')
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-    if (length === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(length), family)
-  }
-  return list
-}
-
 function sourceOf({ discovery }: Config, log: Logger): CatalogSource {
   switch (discovery.source) {
     case 'consul':
@@ -257,37 +217,6 @@ function withWhatIsBound(running: Config, config: Config): Config {
 
 function sameDiscovery(before: Config, after: Config): boolean {
   return JSON.stringify(before.discovery) === JSON.stringify(after.discovery)
-}
-
-/** Is the table as good as its source, and since when not? */
-function createFreshness(now: () => number) {
-  const repeatAfterMs = 60_000
-  const told = new Map<string, number>()
-  let confirmedAtMs: number | null = null
-  let failing = false
-  return {
-    confirmed: (): 'recovered' | 'still' => {
-      const recovered = failing && confirmedAtMs !== null
-      failing = false
-      confirmedAtMs = now()
-      return recovered ? 'recovered' : 'still'
-    },
-    /** True when this failure is news: it has not been told within the last minute. */
-    failed: ({ where, message }: SourceError): boolean => {
-      failing = true
-      const key = `${where} ${message}`
-      if (now() - (told.get(key) ?? Number.NEGATIVE_INFINITY) < repeatAfterMs) return false
-      if (told.size >= 1_000) told.clear()
-      told.set(key, now())
-      return true
-    },
-    readiness: (draining: boolean): Readiness => {
-      const ageMs = confirmedAtMs === null ? null : now() - confirmedAtMs
-      if (draining) return { state: 'draining', ageMs }
-      if (confirmedAtMs === null) return { state: 'starting', ageMs }
-      return { state: failing ? 'stale' : 'fresh', ageMs }
-    },
-  }
 }
 
 /** Health events, counted and written down by name. */

@@ -15,7 +15,7 @@ export interface Log {
   readonly log: Logger
   /** For this logger and every child that was made of it. */
   setLevel(level: LogLevel): void
-  /** Writes what is still gathered; gives up after a second when nobody reads. Nothing may be logged afterwards. */
+  /** Writes what is still gathered; gives up when nobody has read anything for a second. Nothing may be logged afterwards. */
   close(): Promise<void>
 }
 
@@ -36,7 +36,7 @@ export interface AccessLogOptions {
 const gatherBytes = 4096
 const flushEveryMs = 500
 const gatherAtMostBytes = 16 * 1024 * 1024
-const closeWithinMs = 1000
+const stalledAfterMs = 1000
 const longestText = 2048
 const deepest = 8
 
@@ -164,7 +164,7 @@ function openStdout() {
     },
     async close() {
       // The first flush ends with the write that was under way; the second writes what was gathered during it.
-      const flush = () => settlesWithin(closeWithinMs, (done) => stream.flush(done))
+      const flush = () => flushed(stream)
       if ((await flush()) && (await flush()) && !isBroken) return
       stream.write = () => true
       stream.destroy()
@@ -172,14 +172,20 @@ function openStdout() {
   }
 }
 
-/** True when `start` calls back in time, with an error or without: pipes refuse the fsync that ends a flush. */
-function settlesWithin(ms: number, start: (done: () => void) => void): Promise<boolean> {
+/** True when all was tried, false when the reader took nothing for a while. A pipe answers with an error: no fsync. */
+function flushed(stream: ReturnType<typeof pino.destination>): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), ms)
-    start(() => {
+    const timer = setTimeout(() => settle(false), stalledAfterMs)
+    const onProgress = () => {
+      timer.refresh()
+    }
+    function settle(isTried: boolean): void {
       clearTimeout(timer)
-      resolve(true)
-    })
+      stream.off('write', onProgress)
+      resolve(isTried)
+    }
+    stream.on('write', onProgress)
+    stream.flush(() => settle(true))
   })
 }
 
@@ -199,8 +205,8 @@ function censorFields(fields: Fields, depth: number): Fields {
 
 function censor(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value
-  if (value instanceof Error) return describeError(value, depth)
   if (depth > deepest) return '[deeper]'
+  if (value instanceof Error) return describeError(value, depth)
   if (Array.isArray(value)) return value.map((each) => censor(each, depth + 1))
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null ? censorFields(value as Fields, depth) : value

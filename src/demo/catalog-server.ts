@@ -95,7 +95,7 @@ export async function startCatalogServer(options: CatalogServerOptions = {}): Pr
     if (body === null) return
     const target = request.url ?? '/'
     // What is overdue happens before what is asked now, however late the alarm is.
-    state.advance()
+    if (alarm.isOverdue()) state.advance()
     const answer = answerRequest(state, { method: request.method ?? 'GET', target, body })
     wake()
     const pretty = /[?&]pretty(?:[=&]|$)/.test(target)
@@ -147,6 +147,7 @@ function createAlarm(now: () => number, onDue: () => number | null) {
   }
   return {
     setAtLatest,
+    isOverdue: () => now() >= setFor,
     cancel() {
       if (timer !== null) clearTimeout(timer)
       // Nothing may set it again: a late request must not keep the process alive.

@@ -44,8 +44,8 @@ export function createRegistrar(catalogUrl: string, agent: Agent, self: Identity
       Address: self.address,
       Port: self.port,
       Checks: [
-        // A killed instance is critical within 4 s, and gone from the catalog a minute later.
-        { CheckID: beatId, Name: 'beat', TTL: '4s', Status: 'passing', DeregisterCriticalServiceAfter: '1m' },
+        // Ten beats long, so that a busy machine does not look like a dead instance: the other check is quicker anyway.
+        { CheckID: beatId, Name: 'beat', TTL: '10s', Status: 'passing', DeregisterCriticalServiceAfter: '1m' },
         {
           CheckID: `health:${self.id}`,
           Name: 'health',

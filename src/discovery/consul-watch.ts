@@ -59,6 +59,7 @@ export async function watchConsul(
   listeners: SourceListeners,
   signal: AbortSignal,
 ): Promise<void> {
+  if (signal.aborted) return
   const tools = { ...given, catchUpMs: timing.catchUpMs }
   const assembly = catalogAssembly(tools.now)
   const watches = new Map<string, AbortController>()
@@ -181,7 +182,7 @@ function teller(
     const next = current()
     if (next === null) return
     if (published !== null && sameCatalog(published, next)) {
-      call(listeners.onFresh)
+      call(() => listeners.onFresh())
     } else {
       published = next
       call(() => listeners.onCatalog(next))
@@ -196,7 +197,7 @@ function teller(
     changed,
     answered(news) {
       if (news || published === null) changed()
-      else call(listeners.onFresh)
+      else call(() => listeners.onFresh())
     },
     failed(where, { message, cure }) {
       const last = quiet.get(message)

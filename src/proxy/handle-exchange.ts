@@ -103,7 +103,7 @@ async function handle(exchange: Exchange, context: HandlerContext, budgets: Map<
   }
 
   const budget = budgetOf(budgets, service)
-  budget.enter()
+  budget.enter(context.policy(service).retry.budget)
   tell(() => context.observer.onRequestStart(service))
   const forwarding = new Forwarding(exchange, context, identity, route, budget)
   try {
@@ -197,7 +197,11 @@ class Forwarding {
     tell(() => observer.onAttempt(service, pick.endpoint.id, outcome.kind))
 
     const reason = this.#exchange.clientLeft ? null : retryReason(outcome, this.#replayable)
-    if (reason === null) return { outcome, next: null }
+    if (reason === null) {
+      // Picked in `onHead`, and then the client left: an endpoint that waits for its probe must not wait for ever.
+      ;(next as Picked | null)?.report({ kind: 'client-left' })
+      return { outcome, next: null }
+    }
     next ??= this.#another(pick, reason === 'connect-failed' ? 'free' : 'budgeted')
     if (next !== null) tell(() => observer.onRetry(service, reason))
     return { outcome, next }

@@ -6,7 +6,10 @@ import type { RetryReason } from './observer.ts'
 export interface RetryOptions {
   /** Extra attempts after the first, each on another endpoint; 0: never. */
   readonly attempts: number
-  /** Share (0–1) of the requests in flight that may be retries; always at least 3. Failed connects do not count. */
+  /**
+   * Share (0–1) of the requests in flight, or of the latest ones, that may be retries; always at least 3 at once.
+   * Failed connects do not count.
+   */
   readonly budget: number
   /** Response statuses that are tried elsewhere, idempotent bodyless requests only. */
   readonly statuses: readonly number[]
@@ -44,20 +47,33 @@ export function retryReason(outcome: Outcome, replayable: boolean): RetryReason 
   }
 }
 
-/** Retries must not turn a failing service's load into more load: the smallest number that is always allowed. */
+/** Retries must not turn a failing service's load into more load: the smallest number that is always allowed at once. */
 const alwaysAllowed = 3
+/** Of how many of the latest requests a share may be tried again in one burst; more, when more are in flight. */
+const burstOver = 500
 
-/** One service's requests in flight and how many of them are retries now. */
+/**
+ * One service's requests in flight, how many of them are retries now, and how many retries there were of late.
+ *
+ * An endpoint that dies breaks off all that it had in flight at once: of three endpoints a third, far more than the
+ * share that may be retried in the long run. Such a burst is allowed, and paid back by the requests that follow: each
+ * one pays its share of a retry. A service that goes on failing gets no more than the share.
+ */
 export class RetryBudget {
   #inFlight = 0
   #retrying = 0
+  /** Retries that the requests since have not paid back. */
+  #owed = 0
 
+  /** With nothing in flight nothing can be overloaded: there is nothing to remember either. */
   get idle(): boolean {
     return this.#inFlight === 0
   }
 
-  enter(): void {
+  /** @param share see `RetryOptions.budget` */
+  enter(share: number): void {
     this.#inFlight++
+    this.#owed = Math.max(0, this.#owed - share)
   }
 
   leave(isRetry: boolean): void {
@@ -67,7 +83,11 @@ export class RetryBudget {
 
   /** Takes a place for a request that becomes a retry; false when there is none. */
   take(share: number): boolean {
-    if (this.#retrying >= Math.max(alwaysAllowed, Math.floor(this.#inFlight * share))) return false
+    // Five times those in flight: at the default share of a fifth, each of them may be tried again once.
+    const burst = Math.floor(Math.max(burstOver, 5 * this.#inFlight) * share)
+    const isFew = this.#retrying < Math.max(alwaysAllowed, Math.floor(this.#inFlight * share))
+    if (!isFew && this.#owed + 1 > burst) return false
+    this.#owed = Math.min(burst, this.#owed + 1)
     this.#retrying++
     return true
   }

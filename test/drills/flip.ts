@@ -2,7 +2,7 @@
 
 import { waitFor } from '../support/wait.ts'
 import { clockMs, collectFindings, type Findings, percentile } from './findings.ts'
-import { failuresOf, type Load, startLoad } from './load.ts'
+import { failuresOf, type Load, type Shot, startLoad } from './load.ts'
 import type { Origin } from './origins.ts'
 import { scoped } from './scope.ts'
 import { checkIdOf, service, startServingWorld, type World } from './world.ts'
@@ -31,23 +31,20 @@ export function flip({ flips, perSecond }: FlipSize): Promise<Findings> {
     })
     await load.more(perSecond)
 
-    const fromStart: number[] = []
-    const fromReturn: number[] = []
+    const all: Awaited<ReturnType<typeof flipOne>>[] = []
     for (let round = 0; round < flips; round++) {
-      const origin = world.origins[round % names.length] as Origin
-      const { startMs, returnMs, lastMs, strays } = await flipOne(world, load, origin)
-      fromStart.push(Math.max(0, lastMs - startMs))
-      fromReturn.push(Math.max(0, lastMs - returnMs))
-      findings.promise(`flip ${round + 1}: nothing reaches it until it passes again`, strays === 0, strays)
+      const one = await flipOne(world, load, world.origins[round % names.length] as Origin)
+      all.push(one)
+      findings.promise(`flip ${round + 1}: nothing reaches it until it passes again`, one.strays === 0, one.strays)
     }
     const shots = await load.stop()
     findings.figure('flips', flips)
     for (const [title, values] of [
-      ['API call → last request', fromStart],
-      ["API call's return → last request", fromReturn],
+      ['the API call itself', all.map(({ apiMs }) => apiMs)],
+      ['start of the API call → last request that a client sent it', all.map(({ sentMs }) => sentMs)],
+      ['start of the API call → last request that arrived there', all.map(({ arrivedMs }) => arrivedMs)],
     ] as const) {
-      findings.figure(`${title}, p50 ms`, percentile(values, 0.5))
-      findings.figure(`${title}, p99 ms`, percentile(values, 0.99))
+      for (const share of [50, 90, 99]) findings.figure(`${title}, p${share} ms`, percentile(values, share / 100))
     }
     findings.figure('requests failed', `${failuresOf(shots).length} of ${shots.length}`)
     findings.promise('no request fails', failuresOf(shots).length === 0, failuresOf(shots))
@@ -60,19 +57,26 @@ async function flipOne({ consul }: World, load: Load, origin: Origin) {
   const startMs = clockMs()
   await consul.setCheck(check, 'fail')
   const returnMs = clockMs()
-  const toIt = () => load.shots.filter(({ servedBy }) => servedBy === origin.name)
   await waitFor('it gets nothing any more', () => {
     const latest = load.shots.slice(-quiet)
     return latest.every(({ servedBy, startedMs }) => servedBy !== origin.name && startedMs > startMs)
   })
-  const served = toIt()
-  const lastMs = Math.max(...served.map(({ arrivedMs }) => arrivedMs ?? 0))
-  // Flips in real life are not a tenth of a second apart.
+  const quietMs = clockMs()
+  const toIt = () => load.shots.filter(({ servedBy }) => servedBy === origin.name)
+  // Slow answers may still be on their way; and flips in real life are not a tenth of a second apart.
   await load.more(100)
-  const strays = toIt().length - served.length
+  const earlier = toIt().filter(({ startedMs }) => startedMs <= quietMs)
+  const strays = toIt().length - earlier.length
+  const last = (when: (shot: Shot) => number | null) => Math.max(...earlier.map((shot) => when(shot) ?? 0))
 
+  const passMs = clockMs()
   await consul.setCheck(check, 'pass')
-  await waitFor('it serves again', () => toIt().length >= served.length + strays + 5)
+  await waitFor('it serves again', () => toIt().filter(({ startedMs }) => startedMs > passMs).length >= 5)
   await load.more(100)
-  return { startMs, returnMs, lastMs, strays }
+  return {
+    strays,
+    apiMs: returnMs - startMs,
+    sentMs: Math.max(0, last(({ startedMs }) => startedMs) - startMs),
+    arrivedMs: Math.max(0, last(({ arrivedMs }) => arrivedMs) - startMs),
+  }
 }

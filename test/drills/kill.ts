@@ -23,13 +23,13 @@ export const killSmall: KillSize = {
   getsPerSecond: 300,
   postsPerSecond: 100,
   requests: { before: 300, unknown: 500, after: 200 },
-  delaysMs: [10],
+  delaysMs: [10, 100],
 }
 export const killFull: KillSize = {
   getsPerSecond: 300,
   postsPerSecond: 100,
   requests: { before: 1_200, unknown: 2_400, after: 800 },
-  delaysMs: [2, 10, 40],
+  delaysMs: [2, 10, 100],
 }
 
 const names = ['a', 'b', 'c']

@@ -28,7 +28,7 @@ retry: { attempts: many }
 outlier: { maxEjectedShare: 500% }
 `
 const good = `
-listen: { port: 65001 }
+limits: { headerCount: 50 }
 routing: { stripPrefix: false }
 retry: { statuses: [503] }
 outlier: { baseEjectionTime: 7s }
@@ -82,7 +82,7 @@ export function reload({ perSecond }: ReloadSize): Promise<Findings> {
     findings.promise('a good config: log level', now.log.level === 'warn', now.log)
     // At level warn it says only that the port waits for a restart.
     const waits = await waitFor('the log tells what waits', () => proxy.log.find(({ msg }) => msg.includes('restart')))
-    findings.promise('a good config: listen.port waits', JSON.stringify(waits).includes('listen.port'), waits)
+    findings.promise('a good config: limits wait', JSON.stringify(waits).includes('limits'), waits)
 
     // Retries of a status, switched on just now, show that the policy of requests has changed as well.
     const patient = byName(world.origins, 'b') as Origin

@@ -36,10 +36,14 @@ describe('a real Consul agent of its own', () => {
     const consul = await agent({ persistent: true })
     for (const port of [8001, 8002]) await consul.register({ Name: 'web', ID: `web-${port}`, Port: port })
     await consul.register({ Name: 'api', Port: 9001 })
+    // Enough for the replay of the log to take a while, and more than have a watch of their own.
+    const others = Array.from({ length: 200 }, (_, at) => `z-other-${at}`)
+    await Promise.all(others.map((name) => consul.registerExternal(name, 7000)))
     const both = ['127.0.0.1:8001*1', '127.0.0.1:8002*1']
     const followed = follow(consul.url)
     await followed.until('web', both)
     await followed.until('api', ['127.0.0.1:9001*1'])
+    for (const name of others) await followed.until(name, ['10.9.9.9:7000*1'])
     const known = followed.catalogs.length
 
     await consul.kill('SIGKILL')
@@ -51,8 +55,11 @@ describe('a real Consul agent of its own', () => {
     const fresh = followed.fresh
     await waitFor('it is fresh again', () => followed.fresh > fresh)
     await followed.until('web', both)
-    // An empty answer of the young agent would have been believed: it must not have come to that.
-    for (const { services } of followed.catalogs.slice(known)) expect([...services.keys()]).toEqual(['api', 'web'])
+    // The agent was asked while it replayed its log: nothing of what it said then may have been believed.
+    for (const { services } of followed.catalogs.slice(known)) {
+      expect([...services.keys()].sort()).toEqual(['api', 'web', ...others].sort())
+      for (const { endpoints } of services.values()) expect(endpoints).not.toEqual([])
+    }
 
     await consul.register({ Name: 'web', ID: 'web-8003', Port: 8003 })
     await consul.deregister('web-8001')

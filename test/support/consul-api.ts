@@ -39,6 +39,8 @@ export interface CatalogApi {
   /** A GET that must be answered 200: its JSON and its index. */
   get(path: string): Promise<{ readonly body: unknown; readonly index: string | null }>
   register(service: ServiceRegistration): Promise<void>
+  /** Writes an instance of one external node straight to the catalog, without an agent's care for it. */
+  registerExternal(service: string, port: number): Promise<void>
   deregister(id: string): Promise<void>
   setCheck(checkId: string, to: 'pass' | 'warn' | 'fail', note?: string): Promise<void>
   maintenance(id: string, enable: boolean, reason?: string): Promise<void>
@@ -87,6 +89,12 @@ export function catalogApi(url: string, token: string | null = null): CatalogApi
       return { body: JSON.parse(answer.text), index: answer.index }
     },
     register: (service) => put('/v1/agent/service/register', service),
+    registerExternal: (service, port) =>
+      put('/v1/catalog/register', {
+        Node: 'external',
+        Address: '10.9.9.9',
+        Service: { Service: service, ID: `${service}-${port}`, Port: port },
+      }),
     deregister: (id) => put(`/v1/agent/service/deregister/${encodeURIComponent(id)}`),
     setCheck: (checkId, to, note = '') =>
       put(`/v1/agent/check/${to}/${encodeURIComponent(checkId)}?note=${encodeURIComponent(note)}`),

@@ -8,18 +8,25 @@
  * `end` is the only way out, and its first call counts.
  */
 
-import { type Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import {
+  type Agent,
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http'
 import type { Socket } from 'node:net'
 import type { Endpoint } from '../../balancer/endpoint.ts'
 import type { Outcome } from '../../balancer/outcome.ts'
 import type { AttemptPlan } from '../exchange.ts'
+import { headerValues, trailersOf } from '../headers.ts'
 import { isReplayable } from '../retry.ts'
 import type { HttpExchange, UpgradeRequest } from './http-exchange.ts'
 import { joinTunnel } from './tunnel.ts'
 import type { Acquired } from './upstream-sockets.ts'
 
-/** Header name → value, or values where the field came more than once. */
-export type OutgoingFields = Record<string, string | string[]>
+/** A header and its values; more than one where the field came more than once. */
+type OutgoingField = readonly [name: string, values: string[]]
 
 /** Sends one request over a socket that stands. The engine's own package does this; see http-proxy.ts. */
 export type Forward = (
@@ -27,8 +34,7 @@ export type Forward = (
   options: {
     readonly to: Endpoint
     readonly agent: Agent
-    readonly headers: OutgoingFields
-    /** Called before a byte is sent; sets the target and feeds the body. */
+    /** Called before a byte is sent; sets target and headers and feeds the body. */
     readonly onRequest: (upstream: ClientRequest) => void
     readonly onError: (error: NodeJS.ErrnoException) => void
   },
@@ -50,7 +56,8 @@ export class HttpAttempt {
   #reused = false
   #upstream: ClientRequest | null = null
   #response: IncomingMessage | null = null
-  #requestSent = false
+  /** The endpoint has let the body come; true from the start when it was not asked. */
+  #bodyIsWanted: boolean
   #stopPumping: (() => void) | null = null
 
   constructor(exchange: HttpExchange, to: Endpoint, plan: AttemptPlan, onEnd: (outcome: Outcome) => void) {
@@ -60,6 +67,7 @@ export class HttpAttempt {
     this.#onEnd = onEnd
     this.#startMs = this.#now()
     this.#lastProgressMs = this.#startMs
+    this.#bodyIsWanted = !exchange.expectsContinue
     exchange.stats.connectMs = null
     exchange.stats.firstByteMs = null
     this.#giveUpConnecting = this.#connect(plan.keepAlive)
@@ -72,7 +80,9 @@ export class HttpAttempt {
   /** The attempt is over. Only the first call counts. */
   end(outcome: Outcome): void {
     if (this.#phase === 'over') return
-    const complete = this.#phase === 'receiving' && outcome.kind === 'responded' && outcome.relayed && this.#requestSent
+    // An endpoint that answered without reading the whole request has no use for its connection any more.
+    const sent = this.#upstream?.writableFinished === true
+    const complete = this.#phase === 'receiving' && outcome.kind === 'responded' && outcome.relayed && sent
     this.#phase = 'over'
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#giveUpConnecting?.()
@@ -118,87 +128,100 @@ export class HttpAttempt {
     this.#exchange.surroundings.forward(this.#exchange, {
       to: this.#to,
       agent: agentFor(socket),
-      headers: this.#outgoingFields(this.#plan.keepAlive ? 'keep-alive' : 'close'),
       onRequest: (upstream) => {
-        upstream.path = this.#plan.target
+        if (this.#phase === 'over') return void upstream.destroy()
+        if (!this.#setHead(upstream, this.#outgoingFields(this.#plan.keepAlive ? 'keep-alive' : 'close'))) return
+        upstream.once('upgrade', () => this.#switchedUnasked())
         this.#listen(upstream)
-        if (this.#exchange.request.hasBody) {
-          this.#pumpBody(upstream)
-        } else {
-          this.#requestSent = true
-          upstream.end()
-        }
+        if (this.#exchange.request.hasBody) this.#pumpBody(upstream)
+        else upstream.end()
       },
       onError: (error) => this.#upstreamFailed(error),
     })
   }
 
   #forwardUpgrade(socket: Socket, upgrade: UpgradeRequest): void {
-    const upstream = httpRequest({
-      agent: agentFor(socket),
-      method: this.#exchange.request.method,
-      headers: { ...this.#outgoingFields('Upgrade'), Upgrade: upgrade.protocol },
-    })
-    upstream.path = this.#plan.target
+    const upstream = httpRequest({ agent: agentFor(socket), method: this.#exchange.request.method })
     upstream.on('error', (error) => this.#upstreamFailed(error))
+    if (!this.#setHead(upstream, [...this.#outgoingFields('Upgrade'), ['Upgrade', [upgrade.protocol]]])) return
     upstream.once('upgrade', (response, upstreamSocket, head) => {
       this.#switchProtocols(upgrade, response, upstreamSocket, head)
     })
     this.#listen(upstream)
-    this.#requestSent = true
     upstream.end()
   }
 
-  /** Last to first, because the package copies them in reverse. */
-  #outgoingFields(connection: string): OutgoingFields {
+  /** False when the head cannot be written, and the attempt is over. */
+  #setHead(upstream: ClientRequest, fields: readonly OutgoingField[]): boolean {
+    upstream.path = this.#plan.target
+    try {
+      for (const [name, values] of fields)
+        upstream.setHeader(name, values.length === 1 ? (values[0] as string) : values)
+      return true
+    } catch (error) {
+      // Node refuses what its parser let through, such as a header value that must not be written.
+      upstream.destroy()
+      this.end({ kind: 'bad-request', status: 400, detail: `The request cannot be forwarded: ${messageOf(error)}.` })
+      return false
+    }
+  }
+
+  #outgoingFields(connection: string): OutgoingField[] {
+    // One entry a name, whatever its case: Node would keep only the last of two that differ in case.
+    const fields = new Map<string, OutgoingField>()
     const { requestHeaders } = this.#plan
-    const fields: OutgoingFields = { Connection: connection }
-    // Named explicitly for every method: Node leaves the framing of a DELETE's chunked body out otherwise.
-    if (this.#exchange.chunked) fields['Transfer-Encoding'] = 'chunked'
-    // Node takes a name in another case for the same field, and only the last of them would be sent.
-    const names = new Map<string, string>()
-    for (let index = requestHeaders.length - 2; index >= 0; index -= 2) {
+    for (let index = 0; index < requestHeaders.length; index += 2) {
       const name = requestHeaders[index] as string
       const value = requestHeaders[index + 1] as string
       const key = name.toLowerCase()
-      const known = names.get(key)
-      if (known === undefined) {
-        names.set(key, name)
-        fields[name] = value
-        continue
-      }
-      const later = fields[known] as string | string[]
-      if (typeof later === 'string') fields[known] = [value, later]
-      else later.unshift(value)
+      const former = fields.get(key)
+      if (former === undefined) fields.set(key, [name, [value]])
+      else former[1].push(value)
     }
-    if (!names.has('host')) fields.Host = this.#to.id
-    return fields
+    if (!fields.has('host')) fields.set('host', ['Host', [this.#to.id]])
+    // Named explicitly for every method: Node leaves the framing of a DELETE's chunked body out otherwise.
+    if (this.#exchange.chunked) fields.set('transfer-encoding', ['Transfer-Encoding', ['chunked']])
+    fields.set('connection', ['Connection', [connection]])
+    return [...fields.values()]
   }
 
   #listen(upstream: ClientRequest): void {
     this.#upstream = upstream
     upstream.on('response', (response) => this.#received(response))
-    upstream.on('information', ({ statusCode, headers }) => {
-      const { request, res } = this.#exchange
-      if (statusCode !== 103 || request.httpVersion === '1.0' || res.headersSent) return
-      try {
-        res.writeEarlyHints(headers as Record<string, string | string[]>)
-      } catch {
-        // Node writes only hints that it can parse; a hint is never worth a request.
-      }
-    })
+    upstream.on('information', ({ statusCode, headers }) => this.#informed(statusCode, headers))
     if (this.#exchange.expectsContinue) {
       upstream.setHeader('Expect', '100-continue')
       upstream.flushHeaders()
       upstream.once('continue', () => {
+        this.#bodyIsWanted = true
+        this.#lastProgressMs = this.#now()
         if (!this.#exchange.res.headersSent) this.#exchange.res.writeContinue()
       })
     }
     // Reached with shouldKeepAlive set (see #received): the exchange is complete and the socket is ours again.
     const socket = this.#socket as Socket
     socket.once('free', () => {
+      // From now on it may serve another exchange: this one must not touch it any more.
+      this.#socket = null
       this.#exchange.surroundings.sockets.release(this.#to, socket, this.#mayReuse)
     })
+  }
+
+  /** An interim response: passed on as far as Node can write it. */
+  #informed(status: number, headers: IncomingHttpHeaders): void {
+    const { request, res } = this.#exchange
+    if (status === 101) return this.#switchedUnasked()
+    if (request.httpVersion === '1.0' || res.headersSent) return
+    try {
+      if (status === 102) res.writeProcessing()
+      if (status === 103) res.writeEarlyHints(headers as Record<string, string | string[]>)
+    } catch {
+      // Node writes only hints that it can parse; a hint is never worth a request.
+    }
+  }
+
+  #switchedUnasked(): void {
+    this.end({ kind: 'bad-response', afterHeaders: false, detail: 'a switch of protocols that nobody asked for' })
   }
 
   #pumpBody(upstream: ClientRequest): void {
@@ -206,6 +229,7 @@ export class HttpAttempt {
     const limit = this.#plan.bodyLimit
     const onData = (piece: Buffer): void => {
       stats.bytesIn += piece.length
+      this.#bodyIsWanted = true
       this.#lastProgressMs = this.#now()
       if (limit !== null && stats.bytesIn > limit) {
         this.end({ kind: 'bad-request', status: 413, detail: `The body is longer than ${limit} bytes.` })
@@ -218,14 +242,17 @@ export class HttpAttempt {
       req.resume()
     }
     const onEnd = (): void => {
-      if (req.rawTrailers.length > 0) upstream.addTrailers(pairs(req.rawTrailers))
-      this.#requestSent = true
+      if (req.rawTrailers.length > 0) upstream.addTrailers(pairs(trailersOf(req.rawTrailers)))
       if (this.#phase === 'sending') this.#progress('waiting')
       upstream.end()
     }
     req.on('data', onData)
     req.on('end', onEnd)
     upstream.on('drain', onDrain)
+    // An endpoint may have something to say before the body begins; most bodies come right behind their head.
+    setImmediate(() => {
+      if (stats.bytesIn === 0 && this.#phase !== 'over') upstream.flushHeaders()
+    })
     this.#stopPumping = () => {
       req.removeListener('data', onData)
       req.removeListener('end', onEnd)
@@ -236,11 +263,18 @@ export class HttpAttempt {
   }
 
   #upstreamFailed(error: NodeJS.ErrnoException): void {
-    // After the head, the response stream tells how the upstream ended.
-    if (this.#response !== null || this.#phase === 'over') return
+    if (this.#phase === 'over') return
     const code = error.code ?? 'EUNKNOWN'
+    const afterHeaders = this.#response !== null && this.#exchange.answered
     if (code.startsWith('HPE_')) {
-      return this.end({ kind: 'bad-response', afterHeaders: false, detail: code })
+      // What comes behind a complete response is nobody's: the connection is gone, and that is all.
+      if (this.#response?.complete !== true) this.end({ kind: 'bad-response', afterHeaders, detail: code })
+      return
+    }
+    if (this.#response !== null) {
+      // Node takes a reset for the end of a body that ends with its connection: the error is the only sign of it.
+      if (!this.#response.complete) this.end({ kind: 'broke-off', afterHeaders, code })
+      return
     }
     const { method, hasBody } = this.#exchange.request
     if (this.#reused && isReplayable(method, hasBody)) {
@@ -267,6 +301,11 @@ export class HttpAttempt {
       if (response.complete) return
       this.end({ kind: 'broke-off', afterHeaders: res.headersSent, code: 'ECONNRESET' })
     })
+    const codings = headerValues(response.rawHeaders, 'transfer-encoding')
+    const coded = codings.length > 1 || (codings.length === 1 && codings[0]?.toLowerCase() !== 'chunked')
+    if (coded || (codings.length > 0 && response.httpVersion === '1.0')) {
+      return this.end({ kind: 'bad-response', afterHeaders: false, detail: `Transfer-Encoding: ${codings.join(', ')}` })
+    }
     if (!this.#plan.onHead(status)) return this.end({ kind: 'responded', status, relayed: false })
 
     this.#keepSocketAtEnd()
@@ -291,10 +330,14 @@ export class HttpAttempt {
 
   #responseFields(response: IncomingMessage): string[] {
     const fields = this.#plan.responseHeaders(response.rawHeaders)
+    // RFC 9110 §8.6: a 204 has no length, and a client that believed one would wait for a body.
+    if (response.statusCode === 204) removeField(fields, 'content-length')
     const { expectsContinue, surroundings, upgrade } = this.#exchange
     // A client that still waits for "100 Continue" may or may not send its body now: the connection is ambiguous.
     const ambiguous = expectsContinue && this.#exchange.stats.bytesIn === 0
-    if (ambiguous || upgrade !== null || surroundings.isDraining()) fields.push('Connection', 'close')
+    if (ambiguous || upgrade !== null || surroundings.isLastOn(this.#exchange.req.socket)) {
+      fields.push('Connection', 'close')
+    }
     return fields
   }
 
@@ -314,7 +357,7 @@ export class HttpAttempt {
     response.on('end', () => {
       begun = true
       if (!response.complete) return
-      if (response.rawTrailers.length > 0) res.addTrailers(pairs(response.rawTrailers))
+      if (response.rawTrailers.length > 0) res.addTrailers(pairs(trailersOf(response.rawTrailers)))
       res.end()
       if (upgrade !== null) this.#exchange.endUpgradeSocket(upgrade.socket)
     })
@@ -370,15 +413,16 @@ export class HttpAttempt {
 
   #checkTime(): void {
     const { responseMs, idleMs } = this.#plan.deadlines
-    const allowedMs = this.#phase === 'waiting' ? responseMs : idleMs
-    const leftMs = this.#lastProgressMs + allowedMs - this.#now()
+    // Until the endpoint has let the body come, it is the endpoint that everybody waits for.
+    const waiting = this.#phase === 'waiting' || (this.#phase === 'sending' && !this.#bodyIsWanted)
+    const leftMs = this.#lastProgressMs + (waiting ? responseMs : idleMs) - this.#now()
     if (leftMs > 0) {
       this.#timer = setTimeout(() => this.#checkTime(), Math.max(1, leftMs))
-    } else if (this.#phase === 'waiting') {
+    } else if (waiting) {
       this.end({ kind: 'timed-out', phase: 'response' })
     } else if (this.#phase === 'sending' && this.#upstream?.writableNeedDrain !== true) {
       this.end({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
-    } else if (this.#phase === 'receiving' && this.#exchange.res.writableNeedDrain) {
+    } else if (this.#phase === 'receiving' && (this.#response?.complete || this.#exchange.res.writableNeedDrain)) {
       // The endpoint has done its part; the client does not read.
       this.end({ kind: 'client-left' })
     } else {
@@ -403,6 +447,12 @@ function pairs(raw: readonly string[]): [string, string][] {
   const list: [string, string][] = []
   for (let index = 0; index < raw.length; index += 2) list.push([raw[index] as string, raw[index + 1] as string])
   return list
+}
+
+function removeField(fields: string[], name: string): void {
+  for (let index = fields.length - 2; index >= 0; index -= 2) {
+    if (fields[index]?.toLowerCase() === name) fields.splice(index, 2)
+  }
 }
 
 function messageOf(error: unknown): string {

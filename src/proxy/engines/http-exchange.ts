@@ -10,7 +10,7 @@ import { isIPv4, type Socket } from 'node:net'
 import type { Endpoint } from '../../balancer/endpoint.ts'
 import type { Outcome } from '../../balancer/outcome.ts'
 import type { AttemptPlan, Exchange, ExchangeRequest, ExchangeStats, Reply } from '../exchange.ts'
-import { lingeringClose } from './client-connections.ts'
+import { lingeringClose, reset } from './client-connections.ts'
 import { type Forward, HttpAttempt } from './http-attempt.ts'
 import type { UpstreamSockets } from './upstream-sockets.ts'
 
@@ -19,7 +19,8 @@ export interface ExchangeSurroundings {
   readonly sockets: UpstreamSockets
   readonly forward: Forward
   readonly now: () => number
-  readonly isDraining: () => boolean
+  /** True when no further request may follow on this connection, because the proxy is closing. */
+  readonly isLastOn: (socket: Socket) => boolean
 }
 
 /** A request to switch protocols: its connection has left Node's HTTP server, and these bytes came after the head. */
@@ -94,8 +95,10 @@ export class HttpExchange implements Exchange {
 
   /** The bytes behind the head are not the body that it announced: the attempt under way is over. */
   bodyIsMalformed(detail: string): void {
+    const { req, res } = this
     if (this.#attempt !== null) this.#attempt.end({ kind: 'bad-request', status: 400, detail })
-    else this.cut()
+    else if (res.closed) lingeringClose(req.socket)
+    else res.once('close', () => lingeringClose(req.socket))
   }
 
   reply(reply: Reply): Promise<void> {
@@ -105,10 +108,10 @@ export class HttpExchange implements Exchange {
         this.cut()
         return resolve()
       }
-      const close = reply.close || this.upgrade !== null || this.surroundings.isDraining()
+      // A client that still waits for "100 Continue" may or may not send its body now: the connection is ambiguous.
+      const ambiguous = this.expectsContinue && !req.complete
+      const close = reply.close || ambiguous || this.upgrade !== null || this.surroundings.isLastOn(req.socket)
       const headers = close ? [...reply.headers, 'Connection', 'close'] : [...reply.headers]
-      // Node closes at once after such an answer; a client that is still sending would be reset before it reads it.
-      if (close) closeGently(req.socket)
       res.once('close', () => resolve())
       res.once('finish', () => resolve())
       res.writeHead(reply.status, headers)
@@ -126,13 +129,8 @@ export class HttpExchange implements Exchange {
 
   cut(): void {
     // A reset, not a normal close: over HTTP/1.0 a plain end of the connection looks like the end of the body.
-    const { socket } = this.req
-    if (!socket.destroyed) socket.resetAndDestroy()
+    reset(this.req.socket)
   }
-}
-
-function closeGently(socket: Socket): void {
-  socket.destroySoon = () => lingeringClose(socket)
 }
 
 function plainAddress(address: string): string {

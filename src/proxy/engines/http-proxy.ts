@@ -6,7 +6,7 @@
  * switched off here. Requests to switch protocols go past it altogether.
  */
 
-import { createServer, type IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import httpProxy from 'http-proxy'
 import type { DataListener, EngineOptions, Reply } from '../exchange.ts'
@@ -20,15 +20,28 @@ type ForwardOptions = Parameters<Forward>[1]
 /** How often Node looks for heads that are overdue; its default of 30 s makes a 1 s limit a 30 s one. */
 const overdueCheckMs = 1_000
 
+/** The request that the parser of a connection met last. */
+interface Newest {
+  readonly req: IncomingMessage
+  /** Null until its turn comes. */
+  exchange: HttpExchange | null
+  /** Why its body turned out to be malformed. */
+  malformed: string | null
+}
+
 export function httpProxyEngine(options: EngineOptions): DataListener {
   const { limits, onExchange, onRefusal } = options
   const now = (): number => performance.now()
   const sockets = createUpstreamSockets(now)
-  const clients = createClientConnections(now)
-  const current = new WeakMap<Socket, Set<HttpExchange>>()
-  const refused = new WeakSet<Socket>()
+  const clients = createClientConnections(now, limits.clientIdleTimeoutMs + limits.clientHeaderTimeoutMs)
+  const newest = new WeakMap<Socket, Newest>()
   let closing: Promise<void> | null = null
-  const surroundings = { sockets, forward: createForward(), now, isDraining: () => closing !== null }
+  const surroundings = {
+    sockets,
+    forward: createForward(),
+    now,
+    isLastOn: (socket: Socket) => closing !== null && !clients.hasWaiting(socket),
+  }
 
   const server = createServer({
     // Node counts the request line too; the exact limits are judged later, with a status of their own.
@@ -39,68 +52,94 @@ export function httpProxyEngine(options: EngineOptions): DataListener {
     requestTimeout: 0,
     connectionsCheckingInterval: Math.min(overdueCheckMs, limits.clientHeaderTimeoutMs),
     requireHostHeader: false,
+    insecureHTTPParser: false,
     noDelay: true,
   })
   server.maxHeadersCount = 0
   server.timeout = 0
 
-  function begin(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean, upgrade: UpgradeRequest | null) {
+  function begin(req: IncomingMessage, res: ServerResponse, expectsContinue: boolean): void {
     const { socket } = req
-    if (refused.has(socket)) return
-    const exchange = new HttpExchange(req, res, surroundings, { expectsContinue, upgrade })
-    const ofSocket = current.get(socket) ?? new Set()
-    current.set(socket, ofSocket.add(exchange))
-    clients.busy(socket)
-    res.on('close', () => {
-      ofSocket.delete(exchange)
-      clients.idle(socket)
+    const entry: Newest = { req, exchange: null, malformed: null }
+    newest.set(socket, entry)
+    clients.queue(socket, (done) => {
+      if (entry.malformed !== null) return refuse(socket, 400, entry.malformed)
+      if (!isSpoken(req)) return refuse(socket, 505, unspoken)
+      const exchange = new HttpExchange(req, res, surroundings, { expectsContinue, upgrade: null })
+      entry.exchange = exchange
+      res.once('close', done)
+      onExchange(exchange)
     })
-    onExchange(exchange)
   }
 
-  /** Answers bytes that no exchange stands for, and closes. */
+  /** The connection has left Node's HTTP server: the exchange is the last on it, whatever its answer. */
+  function beginUpgrade(req: IncomingMessage, upgrade: UpgradeRequest): void {
+    const { socket } = upgrade
+    const res = new ServerResponse(req)
+    res.shouldKeepAlive = false
+    res.assignSocket(socket)
+    onExchange(new HttpExchange(req, res, surroundings, { expectsContinue: false, upgrade }))
+  }
+
+  /** Gives a connection that the server let go of back to it, as if its request had never asked for a switch. */
+  function beginAgain(req: IncomingMessage, socket: Socket, behindHead: Buffer): void {
+    let head = `${req.method} ${req.url} HTTP/${req.httpVersion}\r\n`
+    for (let index = 0; index < req.rawHeaders.length; index += 2) {
+      const name = req.rawHeaders[index] as string
+      if (name.toLowerCase() !== 'upgrade') head += `${name}: ${req.rawHeaders[index + 1]}\r\n`
+    }
+    socket.setTimeout(0)
+    socket.unshift(Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), behindHead]))
+    server.emit('connection', socket)
+  }
+
+  /** Answers bytes that no exchange stands for, and closes. To be called when it is the connection's turn. */
   function refuse(socket: Socket, status: number, detail: string): void {
-    if (refused.has(socket)) return
-    refused.add(socket)
     const reply = onRefusal({ status, detail, clientAddress: socket.remoteAddress ?? '' })
     if (socket.writable) socket.write(replyBytes(reply))
     lingeringClose(socket)
   }
 
+  function refuseInTurn(socket: Socket, status: number, detail: string): void {
+    clients.queue(socket, () => refuse(socket, status, detail))
+  }
+
   server.on('connection', (socket: Socket) => {
+    if (clients.has(socket)) return
     clients.add(socket)
     if (clients.count() > limits.maxConnections) refuse(socket, 503, 'The proxy has as many connections as it may.')
   })
-  server.on('request', (req, res) => begin(req, res, false, null))
-  server.on('checkContinue', (req, res) => begin(req, res, true, null))
+  server.on('request', (req, res) => begin(req, res, false))
+  server.on('checkContinue', (req, res) => begin(req, res, true))
   server.on('checkExpectation', (req: IncomingMessage) => {
-    refuse(req.socket, 417, 'The only expectation understood is "100-continue".')
+    refuseInTurn(req.socket, 417, 'The only expectation understood is "100-continue".')
   })
   server.on('connect', (_req: IncomingMessage, socket: Socket) => {
-    refuse(socket, 405, 'This is a reverse proxy: it opens no CONNECT tunnel.')
+    socket.on('error', () => socket.destroy())
+    refuseInTurn(socket, 405, 'This is a reverse proxy: it opens no CONNECT tunnel.')
   })
   server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on('error', () => socket.destroy())
-    const res = new ServerResponse(req)
-    res.shouldKeepAlive = false
-    res.assignSocket(socket)
-    const protocol = (req.headers.upgrade ?? '').toLowerCase()
-    // An HTTP/2 tunnel would carry requests past every rule of this proxy: such a request is served as it is instead.
-    const ordinary = protocol.includes('h2c')
-    begin(req, res, false, ordinary ? null : { protocol: req.headers.upgrade ?? '', socket, early: head })
-    if (ordinary) res.once('finish', () => lingeringClose(socket))
+    const protocol = req.headers.upgrade ?? ''
+    clients.queue(socket, (done) => {
+      if (!isSpoken(req)) return refuse(socket, 505, unspoken)
+      // An HTTP/2 tunnel would carry requests past every rule of this proxy, and HTTP/1.0 knows no switch (RFC 9110
+      // §7.8): such a request is served as the ordinary one that it also is.
+      const ordinary = protocol.toLowerCase().includes('h2c') || req.httpVersion === '1.0'
+      if (!ordinary) return beginUpgrade(req, { protocol, socket, early: head })
+      beginAgain(req, socket, head)
+      done()
+    })
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const { status, detail } = refusalOf(error)
     if (status === null || socket.destroyed) return void socket.destroy()
-    // Bytes behind a head that was accepted: they are that request's body, or come after it.
-    const open = [...(current.get(socket) ?? [])]
-    const reading = open.find((exchange) => !exchange.req.complete)
-    if (reading !== undefined) return reading.bodyIsMalformed(detail)
-    const last = open.at(-1)
-    if (last === undefined) return refuse(socket, status, detail)
-    refused.add(socket)
-    last.res.once('close', () => lingeringClose(socket))
+    const last = newest.get(socket)
+    if (last === undefined || last.req.complete) return refuseInTurn(socket, status, detail)
+    // Bytes behind a head that was accepted: they are that request's body. Told once, for the parser goes on.
+    if (last.malformed !== null) return
+    last.malformed = detail
+    last.exchange?.bodyIsMalformed(detail)
   })
 
   return {
@@ -139,8 +178,9 @@ function createForward(): Forward {
     const { onRequest } = passed as unknown as ForwardOptions
     onRequest(upstream)
   })
-  return ({ req, res }, { to, agent, headers, onRequest, onError }) => {
-    req.headers = headers as IncomingMessage['headers']
+  return ({ req, res }, { to, agent, onRequest, onError }) => {
+    // The package would copy these through an object, which loses some and joins others: `onRequest` sets them.
+    req.headers = {}
     const options = {
       target: { protocol: 'http:', host: to.address, port: to.port },
       agent,
@@ -153,14 +193,28 @@ function createForward(): Forward {
   }
 }
 
-function refusalOf(error: NodeJS.ErrnoException): { status: number | null; detail: string } {
+const unspoken = 'The only protocol spoken here is HTTP/1.1.'
+
+/** Node's parser lets other version numbers through, and HTTP/0.9, which has none. */
+function isSpoken(req: IncomingMessage): boolean {
+  return req.httpVersion === '1.1' || req.httpVersion === '1.0'
+}
+
+function refusalOf(error: NodeJS.ErrnoException & { reason?: string }): { status: number | null; detail: string } {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
       return { status: 431, detail: 'The request head is too large.' }
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return { status: 408, detail: 'The request head did not arrive in time.' }
+    case 'HPE_PAUSED_H2_UPGRADE':
+      return { status: 505, detail: unspoken }
     case 'HPE_INVALID_VERSION':
-      return { status: 505, detail: 'The only protocol spoken here is HTTP/1.1.' }
+      // The same code stands for a line that does not end where it should.
+      if (error.reason?.includes('CRLF') !== true) return { status: 505, detail: unspoken }
+      return { status: 400, detail: 'The request line is malformed.' }
+    case 'HPE_INVALID_EOF_STATE':
+      // The client went away in mid-request: there is nobody to tell.
+      return { status: null, detail: '' }
     default:
       if (error.code?.startsWith('HPE_')) return { status: 400, detail: `The request is malformed (${error.code}).` }
       return { status: null, detail: '' }
@@ -168,7 +222,7 @@ function refusalOf(error: NodeJS.ErrnoException): { status: number | null; detai
 }
 
 function replyBytes({ status, headers, body }: Reply): string {
-  let head = `HTTP/1.1 ${status} ${status === 503 ? 'Service Unavailable' : 'Refused'}\r\nDate: ${new Date().toUTCString()}\r\n`
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\nDate: ${new Date().toUTCString()}\r\n`
   for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`
   return `${head}Connection: close\r\n\r\n${body}`
 }

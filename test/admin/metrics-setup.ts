@@ -1,0 +1,37 @@
+/** Metrics of an app that is not there: a clock, a table and connections that the test sets. */
+
+import { createMetrics } from '../../src/admin/metrics.ts'
+import type { TableView } from '../../src/balancer/view.ts'
+import { type ReadExposition, readExposition } from './exposition.ts'
+import { endpointView, serviceView, tableView } from './fixtures.ts'
+
+export const id = '10.0.0.1:80'
+export const quotes = tableView(serviceView('quotes', { endpoints: [endpointView(80)] }))
+export const openMetrics = 'application/openmetrics-text;version=1.0.0'
+
+export function setUp(first: TableView = quotes) {
+  let nowMs = 1000
+  let view = first
+  const metrics = createMetrics({
+    version: '1.2.3',
+    engine: 'http-proxy',
+    now: () => nowMs,
+    view: () => view,
+    clientConnections: () => 7,
+    upstreamConnections: () => 9,
+  })
+  return {
+    metrics,
+    advance: (ms: number) => {
+      nowMs += ms
+    },
+    setView: (next: TableView) => {
+      view = next
+    },
+    scrape: async (): Promise<ReadExposition> => readExposition((await metrics.render(undefined)).body),
+  }
+}
+
+export function inText(labels: Readonly<Record<string, string>>) {
+  return { service: 'quotes', ...labels }
+}

@@ -1,0 +1,74 @@
+/** An admin listener on a free port, and clients that send it whatever a test likes. */
+
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { type AdminDeps, type AdminServer, createAdminServer } from '../../src/admin/server.ts'
+import { endpointView, serviceView, tableView } from './fixtures.ts'
+
+const running: AdminServer[] = []
+
+/** For `afterEach`. */
+export async function closeAll(): Promise<void> {
+  await Promise.all(running.splice(0).map((server) => server.close()))
+}
+
+export const view = tableView(
+  serviceView('quotes', {
+    endpoints: [
+      endpointView(80, { picks: 12, inFlight: 2 }),
+      endpointView(81, {
+        state: 'ejected',
+        reason: 'consecutive-faults',
+        ejectedForMs: 1500,
+        consecutiveFaults: 5,
+        ejections: 1,
+      }),
+    ],
+    absent: [{ instance: 'q-3', address: '10.0.0.9:80', reason: 'check "http" is critical' }],
+    pickSpread: 1,
+  }),
+  serviceView('a/b c'),
+)
+
+export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', wanted = 0) {
+  const server = createAdminServer({
+    version: '1.2.3',
+    metrics: {
+      render: (accept) => Promise.resolve({ contentType: 'text/plain; version=0.0.4', body: `# ${accept}\n` }),
+    },
+    view: () => view,
+    readiness: () => ({ state: 'fresh', ageMs: 1234 }),
+    config: () => ({ listen: { port: 8080 }, token: '[redacted]' }),
+    ...deps,
+  })
+  running.push(server)
+  const port = await server.listen(host, wanted)
+  const url = `http://127.0.0.1:${port}`
+  return { server, port, url, get: (path: string, init?: RequestInit) => fetch(url + path, init) }
+}
+
+/** Sends bytes as they are; resolves with all that came back when the other side closed. */
+export function raw(port: number, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let received = ''
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
+    socket.setEncoding('latin1')
+    socket.on('data', (chunk: string) => {
+      received += chunk
+    })
+    socket.on('close', () => resolve(received))
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') reject(error)
+    })
+  })
+}
+
+/** Connects, sends these bytes, and keeps the connection. */
+export async function open(port: number, bytes: string): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.resume()
+  await once(socket, 'connect')
+  socket.write(bytes)
+  return socket
+}
