@@ -31,6 +31,32 @@ const forwardingFields: ReadonlySet<string> = new Set([
   'x-real-ip',
 ])
 
+/**
+ * What means something only at the head of a message, RFC 9110 §6.5.1: a recipient that merges trailers into the
+ * headers would take a sender's word for framing, routing, credentials or the way here.
+ */
+const neverTrailers: ReadonlySet<string> = new Set([
+  ...hopByHop,
+  ...forwardingFields,
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'cookie',
+  'expect',
+  'host',
+  'max-forwards',
+  'pragma',
+  'range',
+  'set-cookie',
+  'trailer',
+  'via',
+  'www-authenticate',
+  'x-request-id',
+])
+
 /** The first value of a header; null when it is absent. `name` in lower case. */
 export function headerValue(headers: RawHeaders, name: string): string | null {
   for (let index = 0; index < headers.length; index += 2) {
@@ -61,10 +87,18 @@ export function endToEnd(headers: RawHeaders, drop: ReadonlySet<string>): string
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] as string
     const key = name.toLowerCase()
-    if (hopByHop.has(key) || drop.has(key) || named?.has(key)) continue
+    if (named?.has(key)) continue
+    // To a CGI-like endpoint `X_Forwarded_For` and `X-Forwarded-For` are one variable: a client must not fill it.
+    const plain = key.includes('_') ? key.replaceAll('_', '-') : key
+    if (hopByHop.has(plain) || drop.has(plain)) continue
     passing.push(name, headers[index + 1] as string)
   }
   return passing
+}
+
+/** The trailer fields that pass to the next hop. */
+export function trailersOf(trailers: RawHeaders): string[] {
+  return endToEnd(trailers, neverTrailers)
 }
 
 function namedByConnection(headers: RawHeaders): ReadonlySet<string> | null {

@@ -79,7 +79,14 @@ export function replyTo(situation: Situation, requestId: string): Reply {
     headers.push('Retry-After', String(Math.max(1, Math.ceil(verdict.retryAfterMs / 1000))))
   }
   if (verdict.status === 405) headers.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
-  return { status: verdict.status, headers, body, close: situation.kind === 'refused' && situation.close }
+  return { status: verdict.status, headers, body, close: mustClose(situation) }
+}
+
+/** True when what follows on the client's connection cannot be trusted. */
+function mustClose(situation: Situation): boolean {
+  if (situation.kind === 'refused') return situation.close
+  // The rest of such a body is malformed, too large or not coming: none of it is a next request.
+  return situation.kind === 'failed' && situation.outcome.kind === 'bad-request'
 }
 
 function verdictOn(situation: Situation): Verdict {

@@ -89,22 +89,30 @@ function faultIn(rest: string): string | null {
   if (rest.includes('%')) {
     if (/%(?![0-9a-f]{2})/i.test(rest)) return 'The path has a percent sign that two hexadecimal digits do not follow.'
     if (/%(?:[01][0-9a-f]|7f)/i.test(rest)) return 'The path has an encoded control character.'
+    if (overlong.test(rest)) return 'The path has a character in overlong encoding.'
   }
-  // Servers disagree whether %2F and %5C separate segments, so the path must stay inside under either reading.
+  // Servers disagree whether %2F and %5C separate segments, so the path must stay inside under every reading.
   if (!/(?:\.|%2e){2}/i.test(rest)) return null
   const dotsDecoded = rest.replace(/%2e/gi, '.')
-  if (climbsOut(dotsDecoded) || climbsOut(dotsDecoded.replace(/%2f|%5c/gi, '/'))) {
-    return 'The path leaves its service with "..".'
-  }
-  return null
+  return separators.some((separator) => climbsOut(dotsDecoded.split(separator)))
+    ? 'The path leaves its service with "..".'
+    : null
 }
 
-/** True when `..` segments go above the start. Empty and `.` segments add no depth: some servers drop them. */
-function climbsOut(path: string): boolean {
+/** UTF-8 that spells a character with more bytes than it needs (RFC 3629 §3): to a lax decoder, a dot or a slash. */
+const overlong = /%(?:c[01]|e0%[89]|f0%8)/i
+const separators: readonly RegExp[] = [/\//, /\/|%2f/i, /\/|%5c/i, /\/|%2f|%5c/i]
+
+/**
+ * True when `..` segments go above the start. Empty and `.` segments add no depth: some servers drop them. Nor do path
+ * parameters: to some servers `..;x` is `..`.
+ */
+function climbsOut(segments: readonly string[]): boolean {
   let depth = 0
-  for (const segment of path.split('/')) {
-    if (segment === '..') depth--
-    else if (segment !== '' && segment !== '.') depth++
+  for (const segment of segments) {
+    const name = segment.replace(/(?:;|%3b).*$/i, '')
+    if (name === '..') depth--
+    else if (name !== '' && name !== '.') depth++
     if (depth < 0) return true
   }
   return false

@@ -238,7 +238,7 @@ describeEngines('a switch of protocols', (engine) => {
     await connection.request()
     client.reset()
     connection.send(`${switched}hello`)
-    await connection.untilClosed()
+    await connection.untilOver()
     await proxy.record()
   })
 

@@ -19,7 +19,6 @@ export interface MemorySize {
   readonly requestsMeanwhile: number
 }
 
-export const memorySmall: MemorySize = { bodyBytes: 32 * 1024 ** 2, slowReaders: 10, requestsMeanwhile: 100 }
 export const memoryFull: MemorySize = { bodyBytes: 1024 ** 3, slowReaders: 100, requestsMeanwhile: 3_000 }
 
 const MiB = 1024 ** 2

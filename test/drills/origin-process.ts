@@ -7,10 +7,11 @@
  */
 
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { openSync, writeSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocketServer } from 'ws'
 import { clockMs } from './findings.ts'
@@ -44,7 +45,7 @@ async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
   res.setHeader(arrivedHeader, arrivedMs.toFixed(3))
 
   const { pathname, searchParams } = new URL(req.url ?? '/', 'http://origin')
-  if (pathname === '/bytes') return stream(res, Number(searchParams.get('count')))
+  if (pathname === '/bytes') return pipeline(Readable.from(bodyOf(Number(searchParams.get('count')))), res)
   const hash = createHash('sha256')
   let bytes = 0
   for await (const piece of req) {
@@ -55,14 +56,6 @@ async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
   if (delayMs > 0) await sleep(delayMs)
   res.writeHead(behaviour.status, { 'content-type': 'application/json' })
   res.end(JSON.stringify({ servedBy: name, path: req.url, bytes, sha256: hash.digest('hex') }))
-}
-
-async function stream(res: ServerResponse, count: number): Promise<void> {
-  for (const block of bodyOf(count)) {
-    if (res.destroyed) return
-    if (!res.write(block)) await Promise.race([once(res, 'drain'), once(res, 'close')])
-  }
-  res.end()
 }
 
 const server = createServer((req, res) => {
