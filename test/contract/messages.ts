@@ -20,6 +20,8 @@ export interface ReadOptions {
   readonly toHead?: boolean
   /** Nothing more will come: what has no length ends here. */
   readonly ended?: boolean
+  /** The last message of many may be incomplete: it is left out. */
+  readonly cutOff?: boolean
 }
 
 /**
@@ -66,6 +68,7 @@ export function readMessages(text: string, options: ReadOptions): Message[] {
   const messages: Message[] = []
   for (let rest = text; rest !== ''; ) {
     const read = readMessage(rest, options)
+    if (read === null && options.cutOff) break
     if (read === null) throw new Error(`incomplete message: ${quote(rest)}`)
     messages.push(read.message)
     rest = read.rest

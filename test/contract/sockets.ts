@@ -155,6 +155,8 @@ export interface Origin {
   connection(index?: number): Promise<OriginConnection>
   /** Everything that came over all connections, as messages; throws when any of it is ambiguous or incomplete. */
   requests(): Message[]
+  /** As `requests`, without what is incomplete at the end of a connection. */
+  completeRequests(): Message[]
 }
 
 /** An endpoint whose every byte is in the hands of the test. */
@@ -180,6 +182,7 @@ export async function startOrigin(onConnection?: (connection: OriginConnection) 
     connections,
     connection: (index = 0) => waitFor(`connection ${index} to the origin`, () => connections[index], 6_000),
     requests: () => log.flatMap((bytes) => readMessages(bytes.join(''), { kind: 'request' })),
+    completeRequests: () => log.flatMap((bytes) => readMessages(bytes.join(''), { kind: 'request', cutOff: true })),
   }
 }
 

@@ -72,8 +72,8 @@ export function measure(peer: Peer, inChunks: boolean, after: string | null = nu
     hash.update(piece)
   }
   const take = (piece: Buffer): void => {
-    if (!inChunks) return count(piece)
-    for (let at = 0; at < piece.length; ) {
+    if (!inChunks) count(piece)
+    for (let at = 0; inChunks && at < piece.length; ) {
       if (left > 0) {
         const part = piece.subarray(at, at + left)
         count(part)
@@ -91,7 +91,10 @@ export function measure(peer: Peer, inChunks: boolean, after: string | null = nu
     }
   }
   const onData = (piece: Buffer): void => {
-    if (before === null) return take(piece)
+    if (before === null) {
+      take(piece)
+      return
+    }
     before = Buffer.concat([before, piece])
     const headEnd = before.indexOf(after ?? '')
     if (headEnd < 0) return

@@ -15,21 +15,29 @@ export interface KillSize {
   readonly postsPerSecond: number
   /** Requests before the kill, between it and Consul's knowing, and after that. */
   readonly requests: { readonly before: number; readonly unknown: number; readonly after: number }
-  /** How long an instance works on a request: many are under way when it dies, or few. */
-  readonly delaysMs: readonly number[]
+  readonly variants: readonly Variant[]
+}
+
+interface Variant {
+  readonly keepAlive: boolean
+  /** How long an instance works on a request: few are under way when it dies, or many. */
+  readonly delayMs: number
 }
 
 export const killSmall: KillSize = {
   getsPerSecond: 300,
   postsPerSecond: 100,
   requests: { before: 300, unknown: 500, after: 200 },
-  delaysMs: [10, 100],
+  variants: [
+    { keepAlive: false, delayMs: 100 },
+    { keepAlive: true, delayMs: 10 },
+  ],
 }
 export const killFull: KillSize = {
   getsPerSecond: 300,
   postsPerSecond: 100,
   requests: { before: 1_200, unknown: 2_400, after: 800 },
-  delaysMs: [2, 10, 100],
+  variants: [false, true].flatMap((keepAlive) => [2, 10, 100].map((delayMs) => ({ keepAlive, delayMs }))),
 }
 
 const names = ['a', 'b', 'c']
@@ -37,13 +45,11 @@ const body = 'x'.repeat(2_000)
 
 export async function kill(size: KillSize): Promise<Findings> {
   const findings = collectFindings()
-  for (const keepAlive of [false, true]) {
-    for (const delayMs of size.delaysMs) await killOne(size, keepAlive, delayMs, findings)
-  }
+  for (const variant of size.variants) await killOne(size, variant, findings)
   return findings.done()
 }
 
-function killOne(size: KillSize, keepAlive: boolean, delayMs: number, findings: FindingsCollector): Promise<void> {
+function killOne(size: KillSize, { keepAlive, delayMs }: Variant, findings: FindingsCollector): Promise<void> {
   const title = `${delayMs} ms of work${keepAlive ? ', keep-alive' : ''}`
   return scoped(async (scope) => {
     const world = await startServingWorld(scope, names)

@@ -51,7 +51,7 @@ function oneIsSick({ baseEjectionMs, perSecond }: SickSize, findings: FindingsCo
     await load.more(90)
     const shots = await load.stop()
 
-    const [first = [], probe = [], healed = []] = stretches(shots, patient.name, baseEjectionMs / 2)
+    const [first = [], probe = [], healed = []] = stretches(shots, patient.name)
     findings.figure('answers until it was ejected', first.length)
     findings.promise('ejected after exactly 5 bad answers', badOnes(first) === 5, badOnes(first))
     findings.promise('then one probe', probe.length === 1 && badOnes(probe) === 1, probe.length)
@@ -106,16 +106,21 @@ function allAreSick({ baseEjectionMs, perSecond }: SickSize, findings: FindingsC
   })
 }
 
-/** One instance's answers, cut where it was left out for longer than `pauseMs`; those before it fell sick left out. */
-function stretches(shots: readonly Shot[], name: string, pauseMs: number): Shot[][] {
+/**
+ * One instance's answers from its first bad one on, cut where it was left out: where more went to the others in between
+ * than go in two turns.
+ */
+function stretches(shots: readonly Shot[], name: string): Shot[][] {
   const parts: Shot[][] = []
-  let last = Number.NEGATIVE_INFINITY
-  const fromFirstFault = shots.slice(shots.findIndex(failed))
-  for (const shot of fromFirstFault) {
-    if (shot.servedBy !== name) continue
-    if (arrival(shot) - last > pauseMs) parts.push([])
+  let elsewhere = Number.POSITIVE_INFINITY
+  for (const shot of shots.slice(shots.findIndex(failed))) {
+    if (shot.servedBy !== name) {
+      elsewhere++
+      continue
+    }
+    if (elsewhere > 2 * (names.length - 1)) parts.push([])
     parts.at(-1)?.push(shot)
-    last = arrival(shot)
+    elsewhere = 0
   }
   return parts
 }

@@ -103,8 +103,8 @@ export class HttpAttempt {
   }
 
   #connected(result: Acquired): void {
-    if (result.kind === 'failed') return this.end({ kind: 'connect-failed', code: result.code })
-    if (result.kind === 'timed-out') return this.end({ kind: 'timed-out', phase: 'connect' })
+    if (result.kind === 'failed') return void this.end({ kind: 'connect-failed', code: result.code })
+    if (result.kind === 'timed-out') return void this.end({ kind: 'timed-out', phase: 'connect' })
     this.#socket = result.socket
     this.#reused = result.reused
     this.#exchange.stats.connectMs = this.#now() - this.#startMs
@@ -210,7 +210,7 @@ export class HttpAttempt {
   /** An interim response: passed on as far as Node can write it. */
   #informed(status: number, headers: IncomingHttpHeaders): void {
     const { request, res } = this.#exchange
-    if (status === 101) return this.#switchedUnasked()
+    if (status === 101) return void this.#switchedUnasked()
     if (request.httpVersion === '1.0' || res.headersSent) return
     try {
       if (status === 102) res.writeProcessing()
@@ -304,16 +304,20 @@ export class HttpAttempt {
     const codings = headerValues(response.rawHeaders, 'transfer-encoding')
     const coded = codings.length > 1 || (codings.length === 1 && codings[0]?.toLowerCase() !== 'chunked')
     if (coded || (codings.length > 0 && response.httpVersion === '1.0')) {
-      return this.end({ kind: 'bad-response', afterHeaders: false, detail: `Transfer-Encoding: ${codings.join(', ')}` })
+      return void this.end({
+        kind: 'bad-response',
+        afterHeaders: false,
+        detail: `Transfer-Encoding: ${codings.join(', ')}`,
+      })
     }
-    if (!this.#plan.onHead(status)) return this.end({ kind: 'responded', status, relayed: false })
+    if (!this.#plan.onHead(status)) return void this.end({ kind: 'responded', status, relayed: false })
 
     this.#keepSocketAtEnd()
     this.#progress('receiving')
     try {
       res.writeHead(status, response.statusMessage ?? '', this.#responseFields(response))
     } catch (error) {
-      return this.end({ kind: 'bad-response', afterHeaders: false, detail: messageOf(error) })
+      return void this.end({ kind: 'bad-response', afterHeaders: false, detail: messageOf(error) })
     }
     this.#pumpResponse(response, status)
   }
@@ -345,6 +349,7 @@ export class HttpAttempt {
     const { res, stats, upgrade } = this.#exchange
     let begun = false
     response.on('data', (piece: Buffer) => {
+      if (this.#phase === 'over') return
       begun = true
       stats.bytesOut += piece.length
       this.#lastProgressMs = this.#now()
@@ -356,7 +361,8 @@ export class HttpAttempt {
     })
     response.on('end', () => {
       begun = true
-      if (!response.complete) return
+      // After a reset Node ends the response as if it were whole: by then the attempt is over.
+      if (this.#phase === 'over' || !response.complete) return
       if (response.rawTrailers.length > 0) res.addTrailers(pairs(trailersOf(response.rawTrailers)))
       res.end()
       if (upgrade !== null) this.#exchange.endUpgradeSocket(upgrade.socket)
