@@ -1,6 +1,7 @@
 /** What must hold in every run, and what is only worth a word? Pure. */
 
 import type { Run } from './stage.ts'
+import { rangeOf } from './statistics.ts'
 
 /** A 1: a request that began before the run, and ended in it, may shift the turn by one. */
 const allowedSpread = 1
@@ -37,17 +38,19 @@ export function doubtsOf(run: Run, rate: number | null): string[] {
 }
 
 /**
- * @param series resident memory after each part of the requests, in MiB, the first part being warm-up
+ * Memory goes up and down with each collection, so halves are compared by their medians, not one moment with another.
+ * @param series resident memory after each part of the requests, in MiB
  * @returns what is wrong with it, each one clause
  */
 export function memoryProblems(series: readonly number[]): string[] {
-  const first = series[0]
-  const last = series.at(-1)
-  if (first === undefined || last === undefined) return []
+  const half = Math.ceil(series.length / 2)
+  const early = rangeOf(series.slice(0, half))?.median
+  const late = rangeOf(series.slice(half))?.median
+  if (early === undefined || late === undefined) return []
   const problems: string[] = []
-  if (last > rssLimitMiB) problems.push(`${last.toFixed(0)} MiB resident at the end, more than ${rssLimitMiB}`)
-  if (last - first > rssGrowthLimitMiB) {
-    problems.push(`resident memory grew from ${first.toFixed(0)} to ${last.toFixed(0)} MiB`)
+  if (late > rssLimitMiB) problems.push(`${late.toFixed(0)} MiB resident in the second half, more than ${rssLimitMiB}`)
+  if (late - early > rssGrowthLimitMiB) {
+    problems.push(`resident memory grew from ${early.toFixed(0)} to ${late.toFixed(0)} MiB between the halves`)
   }
   return problems
 }

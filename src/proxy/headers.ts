@@ -104,6 +104,7 @@ export function trailersOf(trailers: RawHeaders): string[] {
 function namedByConnection(headers: RawHeaders): ReadonlySet<string> | null {
   let named: Set<string> | null = null
   for (const value of headerValues(headers, 'connection')) {
+    if (value === 'keep-alive' || value === 'close') continue
     for (const part of value.split(',')) {
       const name = part.trim().toLowerCase()
       if (name === '' || name === 'close' || name === 'keep-alive' || name === 'upgrade') continue

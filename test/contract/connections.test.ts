@@ -171,7 +171,7 @@ describeEngines('connections of clients', (engine) => {
     const origin = await answering(ok())
     const proxy = await startProxy(engine, {
       services: { s: [origin] },
-      limits: { clientIdleTimeoutMs: 100, clientHeaderTimeoutMs: 300 },
+      limits: { clientIdleTimeoutMs: 150, clientHeaderTimeoutMs: 600 },
     })
     const client = await proxy.client()
     client.send(request('/s/'))
@@ -183,7 +183,7 @@ describeEngines('connections of clients', (engine) => {
     const origin = await answering(ok())
     const proxy = await startProxy(engine, {
       services: { s: [origin] },
-      limits: { clientIdleTimeoutMs: 100, clientHeaderTimeoutMs: 300 },
+      limits: { clientIdleTimeoutMs: 150, clientHeaderTimeoutMs: 600 },
     })
     const client = await proxy.client()
     client.send(request('/s/'))
@@ -195,7 +195,7 @@ describeEngines('connections of clients', (engine) => {
   it('are closed when the rest of a body that is no longer wanted stops coming', async () => {
     const proxy = await startProxy(engine, {
       services: {},
-      limits: { clientIdleTimeoutMs: 100, clientHeaderTimeoutMs: 300 },
+      limits: { clientIdleTimeoutMs: 150, clientHeaderTimeoutMs: 600 },
     })
     const client = await proxy.client()
     client.send(request('/nowhere', ['Content-Length: 1000'], 'abc', 'POST'))

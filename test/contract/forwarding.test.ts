@@ -20,6 +20,14 @@ describeEngines('forwarding a request', (engine) => {
     )
   })
 
+  it('a method that nobody has heard of', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const response = await proxy.ask(request('/s/', [], '', 'BREW'))
+    const known = engine.cannot['method-names-open'] === undefined
+    expect([response.status, origin.requests().length]).toEqual(known ? [200, 1] : [400, 0])
+  })
+
   it('keeps the service name where the prefix is not stripped, and below a base path', async () => {
     const origin = await answering(ok())
     const kept = await startProxy(engine, { services: { s: [origin] }, stripPrefix: false })

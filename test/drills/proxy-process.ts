@@ -61,7 +61,11 @@ export async function startProxy(scope: Scope, options: ProxyOptions): Promise<P
     ...(options.configFile === undefined ? [] : ['--config', options.configFile]),
     ...(options.set ?? []).flatMap((setting) => ['--set', setting]),
   ]
-  const child = spawn(process.execPath, args, { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, args, {
+    cwd: repository,
+    env: plainEnvironment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const exited = guardChild(child)
   scope.onEnd(() => {
     child.kill('SIGKILL')
@@ -132,6 +136,11 @@ export async function startProxy(scope: Scope, options: ProxyOptions): Promise<P
     signal: (signal) => void child.kill(signal),
     exited,
   }
+}
+
+/** This process's environment without what would configure Evenkeel, or a Consul client. */
+export function plainEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(?:EVENKEEL|CONSUL)_/.test(name)))
 }
 
 const agent = new Agent({ keepAlive: false })

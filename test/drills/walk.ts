@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { findConsul } from '../support/consul-binary.ts'
 import { collectFindings, type Findings } from './findings.ts'
 import { failuresOf, startLoad } from './load.ts'
-import { startProxy } from './proxy-process.ts'
+import { plainEnvironment, startProxy } from './proxy-process.ts'
 import { type Scope, scoped } from './scope.ts'
 import { startWorld } from './world.ts'
 
@@ -29,7 +29,7 @@ export function walk({ rounds }: WalkSize): Promise<Findings> {
     const folder = await mkdtemp(join(tmpdir(), 'evenkeel-walk-'))
     scope.onEnd(() => rm(folder, { recursive: true, force: true }))
     const binary = await findConsul()
-    const env = { ...process.env, CONSUL_HTTP_ADDR: consul.url }
+    const env = { ...plainEnvironment(), CONSUL_HTTP_ADDR: consul.url }
     const command = (...args: string[]) => run(binary, args, { env })
 
     for (const { name, address, port } of origins) {

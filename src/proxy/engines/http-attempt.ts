@@ -19,14 +19,11 @@ import type { Socket } from 'node:net'
 import type { Endpoint } from '../../balancer/endpoint.ts'
 import type { Outcome } from '../../balancer/outcome.ts'
 import type { AttemptPlan } from '../exchange.ts'
-import { headerValues, trailersOf } from '../headers.ts'
 import { isReplayable } from '../retry.ts'
 import type { HttpExchange, UpgradeRequest } from './http-exchange.ts'
+import { agentFor, oddCodingOf, removeField, switchingHead, trailerPairs } from './node-heads.ts'
 import { joinTunnel } from './tunnel.ts'
 import type { Acquired } from './upstream-sockets.ts'
-
-/** A header and its values; more than one where the field came more than once. */
-type OutgoingField = readonly [name: string, values: string[]]
 
 /** Sends one request over a socket that stands. The engine's own package does this; see http-proxy.ts. */
 export type Forward = (
@@ -117,8 +114,8 @@ export class HttpAttempt {
       if (upgrade === null) this.#forward(result.socket)
       else this.#forwardUpgrade(result.socket, upgrade)
     } catch (error) {
-      // Node refuses what its parser let through, such as a header value that must not be written.
-      this.end({ kind: 'bad-request', status: 400, detail: `The request cannot be forwarded: ${messageOf(error)}.` })
+      // This is called from a socket's event: a defect must fail this request, and not the process.
+      this.end({ kind: 'broke-off', afterHeaders: false, code: messageOf(error) })
     }
   }
 
@@ -130,7 +127,7 @@ export class HttpAttempt {
       agent: agentFor(socket),
       onRequest: (upstream) => {
         if (this.#phase === 'over') return void upstream.destroy()
-        if (!this.#setHead(upstream, this.#outgoingFields(this.#plan.keepAlive ? 'keep-alive' : 'close'))) return
+        if (!this.#setHead(upstream, this.#plan.keepAlive ? 'keep-alive' : 'close')) return
         upstream.once('upgrade', () => this.#switchedUnasked())
         this.#listen(upstream)
         if (this.#exchange.request.hasBody) this.#pumpBody(upstream)
@@ -143,7 +140,8 @@ export class HttpAttempt {
   #forwardUpgrade(socket: Socket, upgrade: UpgradeRequest): void {
     const upstream = httpRequest({ agent: agentFor(socket), method: this.#exchange.request.method })
     upstream.on('error', (error) => this.#upstreamFailed(error))
-    if (!this.#setHead(upstream, [...this.#outgoingFields('Upgrade'), ['Upgrade', [upgrade.protocol]]])) return
+    if (!this.#setHead(upstream, 'Upgrade')) return
+    upstream.setHeader('Upgrade', upgrade.protocol)
     upstream.once('upgrade', (response, upstreamSocket, head) => {
       this.#switchProtocols(upgrade, response, upstreamSocket, head)
     })
@@ -152,37 +150,27 @@ export class HttpAttempt {
   }
 
   /** False when the head cannot be written, and the attempt is over. */
-  #setHead(upstream: ClientRequest, fields: readonly OutgoingField[]): boolean {
-    upstream.path = this.#plan.target
+  #setHead(upstream: ClientRequest, connection: string): boolean {
+    const { target, requestHeaders } = this.#plan
+    upstream.path = target
+    // Node's guess, which would stand in front of the client's own.
+    upstream.removeHeader('Host')
     try {
-      for (const [name, values] of fields)
-        upstream.setHeader(name, values.length === 1 ? (values[0] as string) : values)
-      return true
+      // Appended one by one: a field that came twice goes out twice, whatever the case of its names.
+      for (let index = 0; index < requestHeaders.length; index += 2) {
+        upstream.appendHeader(requestHeaders[index] as string, requestHeaders[index + 1] as string)
+      }
     } catch (error) {
       // Node refuses what its parser let through, such as a header value that must not be written.
       upstream.destroy()
       this.end({ kind: 'bad-request', status: 400, detail: `The request cannot be forwarded: ${messageOf(error)}.` })
       return false
     }
-  }
-
-  #outgoingFields(connection: string): OutgoingField[] {
-    // One entry a name, whatever its case: Node would keep only the last of two that differ in case.
-    const fields = new Map<string, OutgoingField>()
-    const { requestHeaders } = this.#plan
-    for (let index = 0; index < requestHeaders.length; index += 2) {
-      const name = requestHeaders[index] as string
-      const value = requestHeaders[index + 1] as string
-      const key = name.toLowerCase()
-      const former = fields.get(key)
-      if (former === undefined) fields.set(key, [name, [value]])
-      else former[1].push(value)
-    }
-    if (!fields.has('host')) fields.set('host', ['Host', [this.#to.id]])
+    if (!upstream.hasHeader('Host')) upstream.setHeader('Host', this.#to.id)
     // Named explicitly for every method: Node leaves the framing of a DELETE's chunked body out otherwise.
-    if (this.#exchange.chunked) fields.set('transfer-encoding', ['Transfer-Encoding', ['chunked']])
-    fields.set('connection', ['Connection', [connection]])
-    return [...fields.values()]
+    if (this.#exchange.chunked) upstream.setHeader('Transfer-Encoding', 'chunked')
+    upstream.setHeader('Connection', connection)
+    return true
   }
 
   #listen(upstream: ClientRequest): void {
@@ -203,7 +191,11 @@ export class HttpAttempt {
     socket.once('free', () => {
       // From now on it may serve another exchange: this one must not touch it any more.
       this.#socket = null
-      this.#exchange.surroundings.sockets.release(this.#to, socket, this.#mayReuse)
+      this.#exchange.surroundings.sockets.release(
+        this.#to,
+        socket,
+        this.#mayReuse ? 'reuse' : this.#exchange.request.hasBody ? 'close' : 'reset',
+      )
     })
   }
 
@@ -242,7 +234,7 @@ export class HttpAttempt {
       req.resume()
     }
     const onEnd = (): void => {
-      if (req.rawTrailers.length > 0) upstream.addTrailers(pairs(trailersOf(req.rawTrailers)))
+      if (req.rawTrailers.length > 0) upstream.addTrailers(trailerPairs(req))
       if (this.#phase === 'sending') this.#progress('waiting')
       upstream.end()
     }
@@ -301,14 +293,9 @@ export class HttpAttempt {
       if (response.complete) return
       this.end({ kind: 'broke-off', afterHeaders: res.headersSent, code: 'ECONNRESET' })
     })
-    const codings = headerValues(response.rawHeaders, 'transfer-encoding')
-    const coded = codings.length > 1 || (codings.length === 1 && codings[0]?.toLowerCase() !== 'chunked')
-    if (coded || (codings.length > 0 && response.httpVersion === '1.0')) {
-      return void this.end({
-        kind: 'bad-response',
-        afterHeaders: false,
-        detail: `Transfer-Encoding: ${codings.join(', ')}`,
-      })
+    const odd = oddCodingOf(response)
+    if (odd !== null) {
+      return void this.end({ kind: 'bad-response', afterHeaders: false, detail: `Transfer-Encoding: ${odd}` })
     }
     if (!this.#plan.onHead(status)) return void this.end({ kind: 'responded', status, relayed: false })
 
@@ -363,7 +350,7 @@ export class HttpAttempt {
       begun = true
       // After a reset Node ends the response as if it were whole: by then the attempt is over.
       if (this.#phase === 'over' || !response.complete) return
-      if (response.rawTrailers.length > 0) res.addTrailers(pairs(trailersOf(response.rawTrailers)))
+      if (response.rawTrailers.length > 0) res.addTrailers(trailerPairs(response))
       res.end()
       if (upgrade !== null) this.#exchange.endUpgradeSocket(upgrade.socket)
     })
@@ -386,10 +373,8 @@ export class HttpAttempt {
     res.detachSocket(socket)
 
     const fields = this.#plan.responseHeaders(response.rawHeaders)
-    fields.push('Connection', 'Upgrade', 'Upgrade', response.headers.upgrade ?? upgrade.protocol)
-    let text = `HTTP/${request.httpVersion} 101 Switching Protocols\r\n`
-    for (let index = 0; index < fields.length; index += 2) text += `${fields[index]}: ${fields[index + 1]}\r\n`
-    socket.write(`${text}\r\n`, 'latin1')
+    const protocol = response.headers.upgrade ?? upgrade.protocol
+    socket.write(switchingHead(request.httpVersion, fields, protocol), 'latin1')
     if (head.length > 0) upstreamSocket.unshift(head)
     if (upgrade.early.length > 0) socket.unshift(upgrade.early)
     joinTunnel(socket, upstreamSocket, (bytesUp, bytesDown) => {
@@ -434,30 +419,6 @@ export class HttpAttempt {
     } else {
       this.end({ kind: 'timed-out', phase: 'idle' })
     }
-  }
-}
-
-/** An agent for one request over one socket: nothing is queued, nothing is looked up. */
-function agentFor(socket: Socket): Agent {
-  return {
-    keepAlive: true,
-    maxSockets: Number.POSITIVE_INFINITY,
-    defaultPort: 80,
-    protocol: 'http:',
-    options: {},
-    addRequest: (upstream: { onSocket(socket: Socket): void }) => upstream.onSocket(socket),
-  } as unknown as Agent
-}
-
-function pairs(raw: readonly string[]): [string, string][] {
-  const list: [string, string][] = []
-  for (let index = 0; index < raw.length; index += 2) list.push([raw[index] as string, raw[index + 1] as string])
-  return list
-}
-
-function removeField(fields: string[], name: string): void {
-  for (let index = fields.length - 2; index >= 0; index -= 2) {
-    if (fields[index]?.toLowerCase() === name) fields.splice(index, 2)
   }
 }
 

@@ -8,11 +8,18 @@
 
 import { connect, type Socket } from 'node:net'
 import type { Endpoint, EndpointId } from '../../balancer/endpoint.ts'
+import { reset } from './client-connections.ts'
 
 export type Acquired =
   | { readonly kind: 'connected'; readonly socket: Socket; readonly reused: boolean }
   | { readonly kind: 'failed'; readonly code: string }
   | { readonly kind: 'timed-out' }
+
+/**
+ * What becomes of a connection. `reuse`: kept for the next request. `close`: closed once the endpoint has closed it.
+ * `reset`: the same, but without the packets of a polite end; only where the endpoint can have nothing left to read.
+ */
+export type SocketFate = 'reuse' | 'close' | 'reset'
 
 export interface UpstreamSockets {
   /**
@@ -24,8 +31,8 @@ export interface UpstreamSockets {
     options: { readonly reuse: boolean; readonly connectMs: number },
     done: (result: Acquired) => void,
   ): () => void
-  /** Takes back a connection whose exchange is complete. `reuse`: keep it for the next request. */
-  release(to: Endpoint, socket: Socket, reuse: boolean): void
+  /** Takes back a connection whose exchange is complete. */
+  release(to: Endpoint, socket: Socket, fate: SocketFate): void
   /** Connections open now, idle ones included. */
   count(): number
   /** Closes idle connections to endpoints that are gone. */
@@ -126,17 +133,18 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
         socket.destroy()
       }
     },
-    release: (to, socket, reuse) => {
-      if (socket.readableEnded) socket.destroy()
+    release: (to, socket, fate) => {
+      const onEnd = fate === 'reset' ? resetThis : destroyThis
+      if (socket.readableEnded) onEnd.call(socket)
       if (socket.destroyed) return
-      socket.once('end', destroyThis)
+      socket.on('end', onEnd)
       const sockets = idle.get(to.id) ?? []
-      if (reuse && sockets.length < maxIdlePerEndpoint) {
+      if (fate === 'reuse' && sockets.length < maxIdlePerEndpoint) {
         idle.set(to.id, sockets)
         sockets.push(socket)
         expireAt(socket, now() + maxIdleMs)
         // An endpoint that talks without being asked is out of step: its connection is not for use.
-        socket.once('data', destroyThis)
+        socket.on('data', destroyThis)
       } else {
         expireAt(socket, now() + closeGraceMs)
       }
@@ -158,4 +166,8 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
 
 function destroyThis(this: Socket): void {
   this.destroy()
+}
+
+function resetThis(this: Socket): void {
+  reset(this)
 }

@@ -1,0 +1,51 @@
+/** Small things about Node's HTTP objects: what they must be told, and what they do not tell by themselves. */
+
+import type { Agent, IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { RawHeaders } from '../exchange.ts'
+import { headerValues, trailersOf } from '../headers.ts'
+
+/** An agent for one request over one socket: nothing is queued, nothing is looked up. */
+export function agentFor(socket: Socket): Agent {
+  return {
+    keepAlive: true,
+    maxSockets: Number.POSITIVE_INFINITY,
+    defaultPort: 80,
+    protocol: 'http:',
+    options: {},
+    addRequest: (upstream: { onSocket(socket: Socket): void }) => upstream.onSocket(socket),
+  } as unknown as Agent
+}
+
+/**
+ * The transfer coding of a response when it is one that it must not have; else null. Node decodes `chunked` alone, and
+ * passes any other on as if the body were plain (RFC 9112 §6.1, §6.3).
+ */
+export function oddCodingOf(response: IncomingMessage): string | null {
+  const codings = headerValues(response.rawHeaders, 'transfer-encoding')
+  if (codings.length === 0) return null
+  const plain = codings.length === 1 && codings[0]?.toLowerCase() === 'chunked' && response.httpVersion !== '1.0'
+  return plain ? null : codings.join(', ')
+}
+
+/** The trailers of a message that pass on, as name and value. */
+export function trailerPairs(message: IncomingMessage): [string, string][] {
+  const list: [string, string][] = []
+  const raw = trailersOf(message.rawTrailers)
+  for (let index = 0; index < raw.length; index += 2) list.push([raw[index] as string, raw[index + 1] as string])
+  return list
+}
+
+/** Takes a header out of a raw list. `name` in lower case. */
+export function removeField(fields: string[], name: string): void {
+  for (let index = fields.length - 2; index >= 0; index -= 2) {
+    if (fields[index]?.toLowerCase() === name) fields.splice(index, 2)
+  }
+}
+
+/** The head of the answer that makes a connection a tunnel. */
+export function switchingHead(version: string, fields: RawHeaders, protocol: string): string {
+  let text = `HTTP/${version} 101 Switching Protocols\r\n`
+  for (let index = 0; index < fields.length; index += 2) text += `${fields[index]}: ${fields[index + 1]}\r\n`
+  return `${text}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
+}
