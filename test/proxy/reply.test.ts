@@ -12,7 +12,9 @@ const failed = (outcome: Outcome, attempts = 1): Situation => ({
 
 function headersOf(situation: Situation): Record<string, string> {
   const { headers } = replyTo(situation, 'id')
-  return Object.fromEntries(headers.flatMap((name, index) => (index % 2 === 0 ? [[name, headers[index + 1] ?? '']] : [])))
+  return Object.fromEntries(
+    headers.flatMap((name, index) => (index % 2 === 0 ? [[name, headers[index + 1] ?? '']] : [])),
+  )
 }
 
 describe('the proxy’s own answers', () => {

@@ -8,18 +8,11 @@
 
 import { connect, type Socket } from 'node:net'
 import type { Endpoint, EndpointId } from '../../balancer/endpoint.ts'
-import { reset } from './client-connections.ts'
 
 export type Acquired =
   | { readonly kind: 'connected'; readonly socket: Socket; readonly reused: boolean }
   | { readonly kind: 'failed'; readonly code: string }
   | { readonly kind: 'timed-out' }
-
-/**
- * What becomes of a connection. `reuse`: kept for the next request. `close`: closed once the endpoint has closed it.
- * `reset`: the same, but without the packets of a polite end; only where the endpoint can have nothing left to read.
- */
-export type SocketFate = 'reuse' | 'close' | 'reset'
 
 export interface UpstreamSockets {
   /**
@@ -31,8 +24,8 @@ export interface UpstreamSockets {
     options: { readonly reuse: boolean; readonly connectMs: number },
     done: (result: Acquired) => void,
   ): () => void
-  /** Takes back a connection whose exchange is complete. */
-  release(to: Endpoint, socket: Socket, fate: SocketFate): void
+  /** Takes back a connection whose exchange is complete. `reuse`: keep it for the next request. */
+  release(to: Endpoint, socket: Socket, reuse: boolean): void
   /** Connections open now, idle ones included. */
   count(): number
   /** Closes idle connections to endpoints that are gone. */
@@ -44,16 +37,40 @@ export interface UpstreamSockets {
 /** Below the 5 s after which Node's own servers close an idle connection: reusing one must not race with that. */
 const maxIdleMs = 4_000
 const maxIdlePerEndpoint = 64
-/** How long an endpoint that was told `Connection: close` may take to close. */
-const closeGraceMs = 1_000
+/**
+ * How long an endpoint that was told `Connection: close` has to close: once to twice this. It closes right behind its
+ * answer, and what waits here longer costs memory that is collected late.
+ */
+const closeGraceMs = 10
 const sweepMs = 500
 
 export function createUpstreamSockets(now: () => number): UpstreamSockets {
   let open = 0
   const idle = new Map<EndpointId, Socket[]>()
-  /** When each idle or closing connection must be gone. */
+  /** When each idle connection must be gone. */
   const deadlines = new Map<Socket, number>()
   let sweeper: NodeJS.Timeout | null = null
+
+  /** Connections that their endpoints are closing: the older half is closed next. */
+  let closing: Socket[] = []
+  let closingNext: Socket[] = []
+  let closer: NodeJS.Timeout | null = null
+
+  function leaveToEndpoint(socket: Socket): void {
+    // Not read any more, so that the endpoint's end needs no turn of the event loop for each connection; `pause` alone
+    // leaves the handle reading.
+    socket.pause()
+    ;(socket as Socket & { _handle?: { readStop?(): void } | null })._handle?.readStop?.()
+    closingNext.push(socket)
+    closer ??= setTimeout(closeOlder, closeGraceMs)
+  }
+
+  function closeOlder(): void {
+    for (const socket of closing) socket.destroy()
+    closing = closingNext
+    closingNext = []
+    closer = closing.length > 0 ? setTimeout(closeOlder, closeGraceMs) : null
+  }
 
   function expireAt(socket: Socket, atMs: number): void {
     deadlines.set(socket, atMs)
@@ -98,7 +115,7 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
   }
 
   function connectTo(to: Endpoint, connectMs: number, done: (result: Acquired) => void): () => void {
-    // Half-open, so that the endpoint's end of the connection does not make Node shut down ours before closing it.
+    // Half-open, so that an endpoint's end makes Node neither shut our side down nor close before we have decided.
     const socket = connect({ host: to.address, port: to.port, allowHalfOpen: true })
     open++
     let settled = false
@@ -133,22 +150,21 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
         socket.destroy()
       }
     },
-    release: (to, socket, fate) => {
-      const onEnd = fate === 'reset' ? resetThis : destroyThis
-      if (socket.readableEnded) onEnd.call(socket)
-      if (socket.destroyed) return
-      socket.on('end', onEnd)
+    release: (to, socket, reuse) => {
       const sockets = idle.get(to.id) ?? []
-      if (fate === 'reuse' && sockets.length < maxIdlePerEndpoint) {
+      if (socket.destroyed || socket.readableEnded || (reuse && sockets.length >= maxIdlePerEndpoint)) {
+        socket.destroy()
+      } else if (reuse) {
         idle.set(to.id, sockets)
         sockets.push(socket)
         expireAt(socket, now() + maxIdleMs)
-        // An endpoint that talks without being asked is out of step: its connection is not for use.
+        // An endpoint that ends, or talks without being asked, is out of step: its connection is not for use.
+        socket.on('end', destroyThis)
         socket.on('data', destroyThis)
+        socket.resume()
       } else {
-        expireAt(socket, now() + closeGraceMs)
+        leaveToEndpoint(socket)
       }
-      socket.resume()
     },
     count: () => open,
     dropIdle: (isGone) => {
@@ -157,7 +173,9 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
       }
     },
     close: () => {
-      for (const socket of deadlines.keys()) socket.destroy()
+      for (const socket of [...deadlines.keys(), ...closing, ...closingNext]) socket.destroy()
+      if (closer !== null) clearTimeout(closer)
+      closer = null
       if (sweeper !== null) clearInterval(sweeper)
       sweeper = null
     },
@@ -166,8 +184,4 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
 
 function destroyThis(this: Socket): void {
   this.destroy()
-}
-
-function resetThis(this: Socket): void {
-  reset(this)
 }
