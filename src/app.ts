@@ -10,7 +10,7 @@ import type { Logger } from 'pino'
 import { createMetrics } from './admin/metrics.ts'
 import { createAdminServer } from './admin/server.ts'
 import { createBalancer, type ServiceChange, type TableChange } from './balancer/balancer.ts'
-import type { Catalog } from './balancer/endpoint.ts'
+import type { Catalog, Endpoint } from './balancer/endpoint.ts'
 import type { BalancerObserver } from './balancer/observer.ts'
 import type { Config } from './config/config.ts'
 import { redactedConfig } from './config/convert.ts'
@@ -116,15 +116,13 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     const listeners = {
       onCatalog: (catalog: Catalog) => {
         if (abort.signal.aborted) return
-        freshness.confirmed()
-        metrics.markFresh()
+        confirm()
         take(balancer.update(catalog), catalog)
         onFirstCatalog()
       },
       onFresh: () => {
         if (abort.signal.aborted) return
-        if (freshness.confirmed() === 'recovered') log.info('the catalog is confirmed again')
-        metrics.markFresh()
+        confirm()
         metrics.onCatalog('unchanged')
       },
       onError: (error: SourceError) => {
@@ -139,23 +137,25 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     return { abort, done: source.watch(listeners, abort.signal) }
   }
 
+  function confirm(): void {
+    if (freshness.confirmed() === 'recovered') log.info('the catalog is confirmed again')
+    metrics.markFresh()
+  }
+
   function take(change: TableChange, catalog: Catalog): void {
     metrics.onCatalog(change.kind === 'changed' ? 'applied' : 'unchanged')
     if (change.kind === 'unchanged') return
     const present = new Set<string>()
     for (const { endpoints } of catalog.services.values()) for (const { id } of endpoints) present.add(id)
     data.dropPooled((endpoint) => !present.has(endpoint))
-    for (const service of change.services) {
-      metrics.dropEndpoints(
-        service.name,
-        service.left.map(({ id }) => id),
-      )
-      log.info(describeChange(service), 'the catalog changed')
-    }
+    for (const { name, left } of change.services) metrics.dropEndpoints(name, left.map(endpointIdOf))
+    logChange(log, change.services)
   }
 
   let following = follow(initial)
   const ready = firstCatalog.then(async () => {
+    // Told to close before there was anything to serve.
+    if (draining) return new Promise<never>(() => {})
     const port = await data.listen(initial.listen.host, initial.listen.port)
     log.info({ host: initial.listen.host, port, engine: initial.engine }, 'the data port is open')
     return port
@@ -238,6 +238,21 @@ function healthLog(log: Logger, metrics: BalancerObserver): BalancerObserver {
   }
 }
 
+/** Above this many at once (a start, Consul's return) names are for those who ask for them. */
+const namedAtOnce = 100
+
+/** Writes down what changed, service by service. */
+function logChange(log: Logger, changes: readonly ServiceChange[]): void {
+  const many = changes.length > namedAtOnce
+  if (many) {
+    const count = (list: (change: ServiceChange) => readonly unknown[]): number =>
+      changes.reduce((sum, change) => sum + list(change).length, 0)
+    const counts = { services: changes.length, joined: count(({ joined }) => joined), left: count(({ left }) => left) }
+    log.info(counts, 'the catalog changed; level debug names the services')
+  }
+  for (const change of changes) log[many ? 'debug' : 'info'](describeChange(change), 'the catalog changed')
+}
+
 function describeChange({ name, kind, joined, left, reweighted }: ServiceChange) {
   const named = (list: ServiceChange['joined']) => list.map(({ id, instance }) => `${id} (${instance})`)
   return {
@@ -247,4 +262,8 @@ function describeChange({ name, kind, joined, left, reweighted }: ServiceChange)
     left: named(left),
     changed: reweighted.map(({ id, weight }) => `${id} weight ${weight}`),
   }
+}
+
+function endpointIdOf({ id }: Endpoint): string {
+  return id
 }

@@ -20,8 +20,10 @@ import type { Endpoint } from '../../balancer/endpoint.ts'
 import type { Outcome } from '../../balancer/outcome.ts'
 import type { AttemptPlan } from '../exchange.ts'
 import { isReplayable } from '../retry.ts'
+import { pumpRequestBody, pumpResponseBody } from './body-pumps.ts'
 import type { HttpExchange, UpgradeRequest } from './http-exchange.ts'
-import { agentFor, oddCodingOf, removeField, switchingHead, trailerPairs } from './node-heads.ts'
+import { agentFor, oddCodingOf, removeField, switchingHead } from './node-heads.ts'
+import { StallTimer } from './stall-timer.ts'
 import { joinTunnel } from './tunnel.ts'
 import type { Acquired } from './upstream-sockets.ts'
 
@@ -46,8 +48,7 @@ export class HttpAttempt {
   readonly #onEnd: (outcome: Outcome) => void
   readonly #startMs: number
   #phase: Phase = 'connecting'
-  #lastProgressMs: number
-  #timer: NodeJS.Timeout | null = null
+  readonly #stall: StallTimer
   #giveUpConnecting: (() => void) | null
   #socket: Socket | null = null
   #reused = false
@@ -63,7 +64,11 @@ export class HttpAttempt {
     this.#plan = plan
     this.#onEnd = onEnd
     this.#startMs = this.#now()
-    this.#lastProgressMs = this.#startMs
+    this.#stall = new StallTimer(
+      exchange.surroundings.now,
+      () => (this.#isAnswerAwaited() ? plan.deadlines.responseMs : plan.deadlines.idleMs),
+      () => this.#stalled(),
+    )
     this.#bodyIsWanted = !exchange.expectsContinue
     exchange.stats.connectMs = null
     exchange.stats.firstByteMs = null
@@ -81,7 +86,7 @@ export class HttpAttempt {
     const sent = this.#upstream?.writableFinished === true
     const complete = this.#phase === 'receiving' && outcome.kind === 'responded' && outcome.relayed && sent
     this.#phase = 'over'
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#stall.stop()
     this.#giveUpConnecting?.()
     this.#stopPumping?.()
     if (!complete) this.#upstream?.destroy()
@@ -105,9 +110,9 @@ export class HttpAttempt {
     this.#socket = result.socket
     this.#reused = result.reused
     this.#exchange.stats.connectMs = this.#now() - this.#startMs
-    this.#progress(this.#exchange.request.hasBody ? 'sending' : 'waiting')
-    this.#watchTime()
     const { upgrade, request } = this.#exchange
+    this.#phase = request.hasBody ? 'sending' : 'waiting'
+    this.#stall.start(Math.min(this.#plan.deadlines.responseMs, this.#plan.deadlines.idleMs))
     // A head on its own is one write: only what follows it could be held back.
     if (request.hasBody) result.socket.setNoDelay(true)
     try {
@@ -182,7 +187,7 @@ export class HttpAttempt {
       upstream.flushHeaders()
       upstream.once('continue', () => {
         this.#bodyIsWanted = true
-        this.#lastProgressMs = this.#now()
+        this.#stall.touch()
         if (!this.#exchange.res.headersSent) this.#exchange.res.writeContinue()
       })
     }
@@ -215,39 +220,20 @@ export class HttpAttempt {
   #pumpBody(upstream: ClientRequest): void {
     const { req, stats } = this.#exchange
     const limit = this.#plan.bodyLimit
-    const onData = (piece: Buffer): void => {
-      stats.bytesIn += piece.length
-      this.#bodyIsWanted = true
-      this.#lastProgressMs = this.#now()
-      if (limit !== null && stats.bytesIn > limit) {
+    this.#stopPumping = pumpRequestBody(req, upstream, {
+      onPiece: (bytes) => {
+        stats.bytesIn += bytes
+        this.#bodyIsWanted = true
+        this.#stall.touch()
+        if (limit === null || stats.bytesIn <= limit) return true
         this.end({ kind: 'bad-request', status: 413, detail: `The body is longer than ${limit} bytes.` })
-      } else if (!upstream.write(piece)) {
-        req.pause()
-      }
-    }
-    const onDrain = (): void => {
-      this.#lastProgressMs = this.#now()
-      req.resume()
-    }
-    const onEnd = (): void => {
-      if (req.rawTrailers.length > 0) upstream.addTrailers(trailerPairs(req))
-      if (this.#phase === 'sending') this.#progress('waiting')
-      upstream.end()
-    }
-    req.on('data', onData)
-    req.on('end', onEnd)
-    upstream.on('drain', onDrain)
-    // An endpoint may have something to say before the body begins; most bodies come right behind their head.
-    setImmediate(() => {
-      if (stats.bytesIn === 0 && this.#phase !== 'over') upstream.flushHeaders()
+        return false
+      },
+      onDrained: () => this.#stall.touch(),
+      onEnd: () => {
+        if (this.#phase === 'sending') this.#progress('waiting')
+      },
     })
-    this.#stopPumping = () => {
-      req.removeListener('data', onData)
-      req.removeListener('end', onEnd)
-      upstream.removeListener('drain', onDrain)
-      // What the client still sends is read and dropped, so that it comes to the end of its request and reads the answer.
-      req.resume()
-    }
   }
 
   #upstreamFailed(error: NodeJS.ErrnoException): void {
@@ -330,31 +316,18 @@ export class HttpAttempt {
 
   #pumpResponse(response: IncomingMessage, status: number): void {
     const { res, stats, upgrade } = this.#exchange
-    let begun = false
-    response.on('data', (piece: Buffer) => {
-      if (this.#phase === 'over') return
-      begun = true
-      stats.bytesOut += piece.length
-      this.#lastProgressMs = this.#now()
-      if (!res.write(piece)) response.pause()
-    })
-    res.on('drain', () => {
-      this.#lastProgressMs = this.#now()
-      response.resume()
-    })
-    response.on('end', () => {
-      begun = true
-      // After a reset Node ends the response as if it were whole: by then the attempt is over.
-      if (this.#phase === 'over' || !response.complete) return
-      if (response.rawTrailers.length > 0) res.addTrailers(trailerPairs(response))
-      res.end()
-      if (upgrade !== null) this.#exchange.endUpgradeSocket(upgrade.socket)
+    pumpResponseBody(response, res, {
+      isOver: () => this.#phase === 'over',
+      onPiece: (bytes) => {
+        stats.bytesOut += bytes
+        this.#stall.touch()
+      },
+      onDrained: () => this.#stall.touch(),
+      onEnd: () => {
+        if (upgrade !== null) this.#exchange.endUpgradeSocket(upgrade.socket)
+      },
     })
     res.on('finish', () => this.end({ kind: 'responded', status, relayed: true }))
-    // A stream that has nothing to say yet must still show its head; most answers bring their body along.
-    setImmediate(() => {
-      if (!begun && this.#phase === 'receiving') res.flushHeaders()
-    })
   }
 
   #switchProtocols(upgrade: UpgradeRequest, response: IncomingMessage, upstreamSocket: Socket, head: Buffer): void {
@@ -364,7 +337,7 @@ export class HttpAttempt {
     stats.firstByteMs = this.#now() - this.#startMs
     this.#plan.onHead(101)
     this.#phase = 'tunnel'
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#stall.stop()
     this.#exchange.tunnelled = true
     res.detachSocket(socket)
 
@@ -388,24 +361,16 @@ export class HttpAttempt {
 
   #progress(phase: Phase): void {
     this.#phase = phase
-    this.#lastProgressMs = this.#now()
+    this.#stall.touch()
   }
 
-  /** One timer for all phases after the connect: it looks at the clock, and sleeps for what is left. */
-  #watchTime(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    const { responseMs, idleMs } = this.#plan.deadlines
-    this.#timer = setTimeout(() => this.#checkTime(), Math.min(responseMs, idleMs))
+  /** Until the endpoint has let the body come, it is the endpoint that everybody waits for. */
+  #isAnswerAwaited(): boolean {
+    return this.#phase === 'waiting' || (this.#phase === 'sending' && !this.#bodyIsWanted)
   }
 
-  #checkTime(): void {
-    const { responseMs, idleMs } = this.#plan.deadlines
-    // Until the endpoint has let the body come, it is the endpoint that everybody waits for.
-    const waiting = this.#phase === 'waiting' || (this.#phase === 'sending' && !this.#bodyIsWanted)
-    const leftMs = this.#lastProgressMs + (waiting ? responseMs : idleMs) - this.#now()
-    if (leftMs > 0) {
-      this.#timer = setTimeout(() => this.#checkTime(), Math.max(1, leftMs))
-    } else if (waiting) {
+  #stalled(): void {
+    if (this.#isAnswerAwaited()) {
       this.end({ kind: 'timed-out', phase: 'response' })
     } else if (this.#phase === 'sending' && this.#upstream?.writableNeedDrain !== true) {
       this.end({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
