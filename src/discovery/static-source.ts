@@ -1,5 +1,6 @@
 /** Which endpoints does the configuration itself name? A catalog that is told once and stays. */
 
+import { setInterval } from 'node:timers/promises'
 import { type Catalog, compareEndpoints, type Endpoint, endpointId } from '../balancer/endpoint.ts'
 import { isPort, normalAddress } from './address.ts'
 import type { CatalogSource } from './source.ts'
@@ -34,20 +35,22 @@ export function parseHostPort(text: string): ParsedHostPort {
 }
 
 /**
- * A source of what the configuration names: told once, with every service in order; an endpoint that is named twice
- * counts once. `watch` resolves when it is aborted.
+ * A source of what the configuration names: told once, with every service in order, and confirmed from then on; an
+ * endpoint that is named twice counts once. `watch` resolves when it is aborted.
+ * @param confirmEveryMs how often it says that nothing changed, so that a catalog's age means the same for every source
  * @throws TypeError for a malformed `host:port`
  */
-export function staticSource(options: StaticOptions): CatalogSource {
+export function staticSource(options: StaticOptions, confirmEveryMs = 10_000): CatalogSource {
   const catalog = staticCatalog(options)
   return {
-    watch(listeners, signal) {
-      if (signal.aborted) return Promise.resolve()
+    async watch(listeners, signal) {
+      if (signal.aborted) return
       listeners.onCatalog(catalog)
-      return new Promise((resolve) => {
-        if (signal.aborted) resolve()
-        else signal.addEventListener('abort', () => resolve(), { once: true })
-      })
+      try {
+        for await (const _ of setInterval(confirmEveryMs, undefined, { signal })) listeners.onFresh()
+      } catch (error) {
+        if (!signal.aborted) throw error
+      }
     },
   }
 }

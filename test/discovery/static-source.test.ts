@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parseHostPort, staticSource } from '../../src/discovery/static-source.ts'
+import { waitFor } from '../support/wait.ts'
 import { followSource } from './follow.ts'
 
 describe('parseHostPort', () => {
@@ -44,6 +45,22 @@ describe('staticSource', () => {
     expect(followed.endpoints('api')).toEqual([])
     await followed.stop()
     expect(followed.catalogs).toHaveLength(1)
+  })
+
+  test('confirms its catalog again and again, so that it never looks old', async () => {
+    const stop = new AbortController()
+    let confirmed = 0
+    const listeners = {
+      onCatalog: () => {},
+      onFresh: () => {
+        confirmed += 1
+      },
+      onError: () => {},
+    }
+    const done = staticSource({ services: { web: ['10.0.0.9:80'] } }, 1).watch(listeners, stop.signal)
+    await waitFor('three confirmations', () => confirmed >= 3)
+    stop.abort()
+    await done
   })
 
   test('tells nothing when it is aborted before', async () => {
