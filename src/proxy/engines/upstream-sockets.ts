@@ -118,13 +118,15 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
     // Half-open, so that an endpoint's end makes Node neither shut our side down nor close before we have decided.
     const socket = connect({ host: to.address, port: to.port, allowHalfOpen: true })
     open++
-    let settled = false
+    // Forgotten once called: a socket that waits to be closed must not keep its whole exchange in memory.
+    let waiting: ((result: Acquired) => void) | null = done
     const settle = (result: Acquired | null): void => {
-      if (settled) return
-      settled = true
+      if (waiting === null) return
+      const tell = waiting
+      waiting = null
       clearTimeout(timer)
       if (result?.kind !== 'connected') socket.destroy()
-      if (result !== null) done(result)
+      if (result !== null) tell(result)
     }
     const timer = setTimeout(() => settle({ kind: 'timed-out' }), connectMs)
     socket.on('connect', () => settle({ kind: 'connected', socket, reused: false }))
@@ -151,6 +153,8 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
       }
     },
     release: (to, socket, reuse) => {
+      // Node's own agent does the same: else the socket would hold on to its last request, and that to all the rest.
+      ;(socket as Socket & { _httpMessage?: unknown })._httpMessage = null
       const sockets = idle.get(to.id) ?? []
       if (socket.destroyed || socket.readableEnded || (reuse && sockets.length >= maxIdlePerEndpoint)) {
         socket.destroy()
