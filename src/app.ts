@@ -91,7 +91,11 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     newRequestId: randomUUID,
     onDefect: (err) => log.error({ err }, 'a request was cut by a defect of the proxy'),
   })
-  const data = engines[initial.engine]({ limits: initial.limits, ...handler })
+  const data = engines[initial.engine]({
+    limits: initial.limits,
+    ...handler,
+    onFailure: (err) => log.error({ err }, 'the data port failed to take a connection'),
+  })
 
   const admin = createAdminServer({
     version,

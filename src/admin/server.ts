@@ -46,7 +46,6 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
   server.maxConnections = 256
   // A client that stops reading its answer would else hold a connection for ever.
   server.setTimeout(30_000)
-  server.on('error', onError)
   server.on('clientError', refuse)
 
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -90,6 +89,7 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
         server.once('error', reject)
         server.listen({ host, port }, () => {
           server.off('error', reject)
+          server.on('error', onError)
           const bound = server.address() as AddressInfo
           onLoopback = isLoopback(bound.address)
           resolve(bound.port)

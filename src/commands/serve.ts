@@ -40,8 +40,9 @@ export async function serve(options: ServeOptions): Promise<number> {
     log.log.info('evenkeel has ended')
     return 0
   } catch (error) {
-    log.log.fatal({ err: error }, 'evenkeel cannot run')
-    process.stderr.write(`evenkeel: ${explain(error)}\n`)
+    const reason = explain(error)
+    log.log.fatal({ reason }, 'evenkeel cannot run')
+    process.stderr.write(`evenkeel: ${reason}\n`)
     return 1
   } finally {
     await log.close()

@@ -116,6 +116,8 @@ export interface EngineOptions {
   readonly onExchange: (exchange: Exchange) => void
   /** The engine refuses bytes that never became an exchange; it sends this answer, if the client still listens. */
   readonly onRefusal: (refusal: Refusal) => Reply
+  /** Something failed that belongs to no request, such as accepting a connection. The engine goes on. */
+  readonly onFailure: (error: Error) => void
 }
 
 /** The data port, served by one engine. */

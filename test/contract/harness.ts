@@ -110,7 +110,7 @@ export async function startProxy({ engine }: EngineUnderTest, setup: ProxySetup)
     newRequestId: () => `made-${++requestNumber}`,
     onDefect: (error) => defects.push(error),
   })
-  const listener = engine({ limits: allLimits, onExchange: handler.onExchange, onRefusal: handler.onRefusal })
+  const listener = engine({ limits: allLimits, ...handler, onFailure: (error) => defects.push(error) })
   const port = await listener.listen('127.0.0.1', 0)
 
   closeAfterTest('proxy', async () => {

@@ -30,7 +30,7 @@ interface Newest {
 }
 
 export function httpProxyEngine(options: EngineOptions): DataListener {
-  const { limits, onExchange, onRefusal } = options
+  const { limits, onExchange, onRefusal, onFailure } = options
   const now = (): number => performance.now()
   const sockets = createUpstreamSockets(now)
   const clients = createClientConnections(now, limits.clientIdleTimeoutMs + limits.clientHeaderTimeoutMs)
@@ -148,6 +148,8 @@ export function httpProxyEngine(options: EngineOptions): DataListener {
         server.once('error', reject)
         server.listen({ host, port, backlog: 1_024 }, () => {
           server.removeListener('error', reject)
+          // Out of file descriptors, for one: that must not end the process.
+          server.on('error', onFailure)
           resolve((server.address() as AddressInfo).port)
         })
       }),
