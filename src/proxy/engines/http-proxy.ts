@@ -120,13 +120,9 @@ export function httpProxyEngine(options: EngineOptions): DataListener {
   })
   server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.on('error', () => socket.destroy())
-    const protocol = req.headers.upgrade ?? ''
     clients.queue(socket, (done) => {
       if (!isSpoken(req)) return refuse(socket, 505, unspoken)
-      // An HTTP/2 tunnel would carry requests past every rule of this proxy, and HTTP/1.0 knows no switch (RFC 9110
-      // §7.8): such a request is served as the ordinary one that it also is.
-      const ordinary = protocol.toLowerCase().includes('h2c') || req.httpVersion === '1.0'
-      if (!ordinary) return beginUpgrade(req, { protocol, socket, early: head })
+      if (!isOrdinary(req)) return beginUpgrade(req, { protocol: req.headers.upgrade ?? '', socket, early: head })
       beginAgain(req, socket, head)
       done()
     })
@@ -196,6 +192,14 @@ function createForward(): Forward {
 }
 
 const unspoken = 'The only protocol spoken here is HTTP/1.1.'
+
+/**
+ * A request to switch protocols that is served as the ordinary one that it also is: an HTTP/2 tunnel would carry
+ * requests past every rule of this proxy, and HTTP/1.0 knows no switch (RFC 9110 §7.8).
+ */
+function isOrdinary(req: IncomingMessage): boolean {
+  return req.httpVersion === '1.0' || (req.headers.upgrade ?? '').toLowerCase().includes('h2c')
+}
 
 /** Node's parser lets other version numbers through, and HTTP/0.9, which has none. */
 function isSpoken(req: IncomingMessage): boolean {
