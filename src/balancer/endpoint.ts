@@ -43,8 +43,6 @@ export interface Catalog {
   readonly services: ReadonlyMap<string, CatalogService>
 }
 
-export const emptyCatalog: Catalog = { services: new Map() }
-
 /** The id of an address and a port (1–65535). */
 export function endpointId(address: string, port: number): EndpointId {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`

@@ -71,7 +71,7 @@ export interface Exchange {
   /** True once the head of a final response is on its way to the client: from then on only `cut` is left. */
   readonly answered: boolean
   /**
-   * Connects, then forwards. Resolves once, when the attempt is over on both sides; never rejects. Nothing of the
+   * Connects, then forwards. Resolves once, when the attempt is over on both sides; rejects only for a defect of the engine. Nothing of the
    * request body is read before the upstream connection stands. May be called again after an outcome that left the
    * client unanswered (`connect-failed`, `timed-out` before the head, `broke-off` before the head, not `relayed`).
    */

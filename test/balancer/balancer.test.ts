@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createBalancer } from '../../src/balancer/balancer.ts'
-import { emptyCatalog } from '../../src/balancer/endpoint.ts'
 import { simulate } from './simulator.ts'
 import { catalogOf, defaults, endpoint, newWorld, responded, service } from './world.ts'
 
@@ -218,7 +217,7 @@ describe('the view', () => {
 
   it('of an empty catalog is empty', () => {
     const balancer = newBalancer()
-    expect(balancer.update(emptyCatalog)).toEqual({ kind: 'unchanged' })
+    expect(balancer.update({ services: new Map() })).toEqual({ kind: 'unchanged' })
     expect(balancer.view()).toEqual({ services: [] })
   })
 })

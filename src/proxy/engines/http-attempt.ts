@@ -39,13 +39,20 @@ export type Forward = (
   },
 ) => void
 
+/** How an attempt ends: one of these, once. */
+interface Told {
+  readonly onEnd: (outcome: Outcome) => void
+  /** The proxy itself is to blame, and no endpoint. */
+  readonly onDefect: (error: unknown) => void
+}
+
 type Phase = 'connecting' | 'sending' | 'waiting' | 'receiving' | 'tunnel' | 'over'
 
 export class HttpAttempt {
   readonly #exchange: HttpExchange
   readonly #to: Endpoint
   readonly #plan: AttemptPlan
-  readonly #onEnd: (outcome: Outcome) => void
+  readonly #told: Told
   readonly #startMs: number
   #phase: Phase = 'connecting'
   readonly #stall: StallTimer
@@ -58,11 +65,11 @@ export class HttpAttempt {
   #bodyIsWanted: boolean
   #stopPumping: (() => void) | null = null
 
-  constructor(exchange: HttpExchange, to: Endpoint, plan: AttemptPlan, onEnd: (outcome: Outcome) => void) {
+  constructor(exchange: HttpExchange, to: Endpoint, plan: AttemptPlan, told: Told) {
     this.#exchange = exchange
     this.#to = to
     this.#plan = plan
-    this.#onEnd = onEnd
+    this.#told = told
     this.#startMs = this.#now()
     this.#stall = new StallTimer(
       exchange.surroundings.now,
@@ -85,13 +92,18 @@ export class HttpAttempt {
     // An endpoint that answered without reading the whole request has no use for its connection any more.
     const sent = this.#upstream?.writableFinished === true
     const complete = this.#phase === 'receiving' && outcome.kind === 'responded' && outcome.relayed && sent
+    this.#letGo(complete)
+    this.#told.onEnd(outcome)
+  }
+
+  /** From here on nothing that still happens on either side counts. */
+  #letGo(complete: boolean): void {
     this.#phase = 'over'
     this.#stall.stop()
     this.#giveUpConnecting?.()
     this.#stopPumping?.()
     if (!complete) this.#upstream?.destroy()
     if (!complete) this.#socket?.destroy()
-    this.#onEnd(outcome)
   }
 
   // Connecting
@@ -119,8 +131,9 @@ export class HttpAttempt {
       if (upgrade === null) this.#forward(result.socket)
       else this.#forwardUpgrade(result.socket, upgrade)
     } catch (error) {
-      // This is called from a socket's event: a defect must fail this request, and not the process.
-      this.end({ kind: 'broke-off', afterHeaders: false, code: messageOf(error) })
+      // This is called from a socket's event: a defect must fail this request, not the process nor the endpoint.
+      this.#letGo(false)
+      this.#told.onDefect(error)
     }
   }
 

@@ -40,8 +40,8 @@ export class HttpExchange implements Exchange {
   /** The body comes in chunks, with no length known. */
   readonly chunked: boolean
   readonly surroundings: ExchangeSurroundings
-  /** Null for an ordinary request, and once the connection has become a tunnel. */
-  upgrade: UpgradeRequest | null
+  /** Null for an ordinary request. */
+  readonly upgrade: UpgradeRequest | null
   clientLeft = false
   /** True once this exchange has become a tunnel: the response object is out of the game. */
   tunnelled = false
@@ -85,10 +85,19 @@ export class HttpExchange implements Exchange {
 
   attempt(to: Endpoint, plan: AttemptPlan): Promise<Outcome> {
     if (this.clientLeft) return Promise.resolve({ kind: 'client-left' })
-    return new Promise((resolve) => {
-      this.#attempt = new HttpAttempt(this, to, plan, (outcome) => {
+    return new Promise((resolve, reject) => {
+      const over = (): void => {
         this.#attempt = null
-        resolve(outcome)
+      }
+      this.#attempt = new HttpAttempt(this, to, plan, {
+        onEnd: (outcome) => {
+          over()
+          resolve(outcome)
+        },
+        onDefect: (error) => {
+          over()
+          reject(error)
+        },
       })
     })
   }
