@@ -40,3 +40,12 @@ export interface ProxyObserver {
   onRetry(service: string, reason: RetryReason): void
   onRequestEnd(record: RequestRecord): void
 }
+
+/** An observer that throws must not fail the request that it watches. */
+export function tell(event: () => void): void {
+  try {
+    event()
+  } catch {
+    // What an observer does with its own failure is its affair.
+  }
+}
