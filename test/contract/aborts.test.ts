@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { describeEngines } from './engines.ts'
-import { post, request, startProxy } from './harness.ts'
+import { post, request, startProxy, underWay } from './harness.ts'
 import { answering, ok, type RawClient, startOrigin } from './sockets.ts'
 
 const ways: readonly { name: string; leave: (client: RawClient) => void }[] = [
@@ -11,12 +11,7 @@ const ways: readonly { name: string; leave: (client: RawClient) => void }[] = [
 describeEngines('a client that leaves', (engine) => {
   for (const { name, leave } of ways) {
     it(`${name} before the answer: the endpoint is told, and it is logged as 499`, async () => {
-      const origin = await startOrigin()
-      const proxy = await startProxy(engine, { services: { s: [origin] } })
-      const client = await proxy.client()
-      client.send(request('/s/'))
-      const connection = await origin.connection()
-      await connection.head()
+      const { proxy, client, connection } = await underWay(engine)
       leave(client)
       await connection.untilOver()
       expect(await proxy.record()).toMatchObject({ status: 499, outcome: 'client-left', attempts: 1 })
@@ -38,12 +33,7 @@ describeEngines('a client that leaves', (engine) => {
     })
 
     it(`${name} in the middle of the answer: the endpoint is told`, async () => {
-      const origin = await startOrigin()
-      const proxy = await startProxy(engine, { services: { s: [origin] } })
-      const client = await proxy.client()
-      client.send(request('/s/'))
-      const connection = await origin.connection()
-      await connection.head()
+      const { proxy, client, connection } = await underWay(engine)
       connection.send('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc')
       await client.until('abc')
       leave(client)
@@ -63,12 +53,10 @@ describeEngines('a client that leaves', (engine) => {
   })
 
   it('with pipelined requests waiting leaves nothing behind, and what waited is never sent', async () => {
-    const origin = await startOrigin()
-    const proxy = await startProxy(engine, { services: { s: [origin] } })
-    const client = await proxy.client()
-    client.send(request('/s/1') + request('/s/2') + request('/s/3'))
-    const connection = await origin.connection()
-    await connection.head()
+    const { origin, proxy, client, connection } = await underWay(
+      engine,
+      request('/s/1') + request('/s/2') + request('/s/3'),
+    )
     client.reset()
     await connection.untilOver()
     await proxy.record()
@@ -86,12 +74,7 @@ describeEngines('an endpoint that dies', (engine) => {
     for (const version of ['1.1', '1.0']) {
       for (const death of ['end', 'reset'] as const) {
         it(`${death === 'end' ? 'closes' : 'resets'} in a body ${name}: an HTTP/${version} client sees a cut, never a complete body`, async () => {
-          const origin = await startOrigin()
-          const proxy = await startProxy(engine, { services: { s: [origin] } })
-          const client = await proxy.client()
-          client.send(`GET /s/ HTTP/${version}\r\nHost: a\r\n\r\n`)
-          const connection = await origin.connection()
-          await connection.head()
+          const { proxy, client, connection } = await underWay(engine, `GET /s/ HTTP/${version}\r\nHost: a\r\n\r\n`)
           connection.send(head)
           await client.until('abc')
           connection[death]()
@@ -105,12 +88,7 @@ describeEngines('an endpoint that dies', (engine) => {
   }
 
   it('resets in a body that ends with the connection: the client sees a cut', async () => {
-    const origin = await startOrigin()
-    const proxy = await startProxy(engine, { services: { s: [origin] } })
-    const client = await proxy.client()
-    client.send(request('/s/'))
-    const connection = await origin.connection()
-    await connection.head()
+    const { client, connection } = await underWay(engine)
     connection.send('HTTP/1.1 200 OK\r\n\r\nabc')
     await client.until('abc')
     connection.reset()

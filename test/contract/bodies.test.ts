@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { waitFor } from '../support/wait.ts'
 import { describeEngines } from './engines.ts'
-import { post, request, startProxy } from './harness.ts'
+import { post, request, startProxy, underWay } from './harness.ts'
 import { chunked, header } from './messages.ts'
 import { answering, ok, startOrigin } from './sockets.ts'
 import { feed, fingerprint, measure, pattern, stalled } from './streams.ts'
@@ -123,12 +123,7 @@ describeEngines('bodies', (engine) => {
 
   it('a client that does not read stops the endpoint from being read', async () => {
     const size = 96 * MiB
-    const origin = await startOrigin()
-    const proxy = await startProxy(engine, { services: { s: [origin] } })
-    const client = await proxy.client()
-    client.send(request('/s/'))
-    const connection = await origin.connection()
-    await connection.head()
+    const { client, connection } = await underWay(engine)
     client.socket.pause()
     connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`)
     const feeding = feed(connection.socket, size)
@@ -160,12 +155,7 @@ describeEngines('bodies', (engine) => {
   })
 
   it('the head of a stream arrives before its first event, and each event as it comes', async () => {
-    const origin = await startOrigin()
-    const proxy = await startProxy(engine, { services: { s: [origin] } })
-    const client = await proxy.client()
-    client.send(request('/s/events'))
-    const connection = await origin.connection()
-    await connection.head()
+    const { client, connection } = await underWay(engine, request('/s/events'))
     connection.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n')
     await client.until('text/event-stream')
     connection.send('8\r\ndata: 1\n\r\n')
@@ -194,12 +184,7 @@ describeEngines('bodies', (engine) => {
   })
 
   it('a stream in both directions at once works', async () => {
-    const origin = await startOrigin()
-    const proxy = await startProxy(engine, { services: { s: [origin] } })
-    const client = await proxy.client()
-    client.send(request('/s/', ['Transfer-Encoding: chunked'], '', 'POST'))
-    const connection = await origin.connection()
-    await connection.head()
+    const { client, connection } = await underWay(engine, request('/s/', ['Transfer-Encoding: chunked'], '', 'POST'))
     connection.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
     for (const word of ['one', 'two']) {
       client.send(`3\r\n${word}\r\n`)

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { describeEngines } from './engines.ts'
-import { request, startProxy } from './harness.ts'
+import { request, startProxy, underWay } from './harness.ts'
 import { header, headerLines } from './messages.ts'
 import { answering, ok, refusingEndpoint, startOrigin } from './sockets.ts'
 
@@ -81,12 +81,7 @@ describeEngines('interim responses', (engine) => {
   })
 
   it('103 Early Hints are passed on, and the answer after them', async () => {
-    const origin = await startOrigin()
-    const proxy = await startProxy(engine, { services: { s: [origin] } })
-    const client = await proxy.client()
-    client.send(request('/s/'))
-    const connection = await origin.connection()
-    await connection.head()
+    const { client, connection } = await underWay(engine)
     connection.send('HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload; as=style\r\nX-Hint: 1\r\n\r\n')
     const hint = await client.response()
     expect([hint.status, headerLines(hint, 'link'), headerLines(hint, 'x-hint')]).toEqual([

@@ -15,7 +15,7 @@ import { waitFor } from '../support/wait.ts'
 import { closeAfterTest } from './cleanup.ts'
 import type { EngineUnderTest } from './engines.ts'
 import type { Message } from './messages.ts'
-import { type Origin, type RawClient, rawClient } from './sockets.ts'
+import { type Origin, type RawClient, rawClient, startOrigin } from './sockets.ts'
 
 export interface ProxySetup {
   /** Service name → its endpoints. */
@@ -164,4 +164,15 @@ export function request(target: string, fields: readonly string[] = [], body = '
 /** A request with a body of known length. */
 export function post(target: string, body: string, fields: readonly string[] = []): string {
   return request(target, [`Content-Length: ${body.length}`, ...fields], body, 'POST')
+}
+
+/** One request that has reached its only endpoint, head and all, and waits for an answer. */
+export async function underWay(engine: EngineUnderTest, sent = request('/s/')) {
+  const origin = await startOrigin()
+  const proxy = await startProxy(engine, { services: { s: [origin] } })
+  const client = await proxy.client()
+  client.send(sent)
+  const connection = await origin.connection()
+  await connection.head()
+  return { origin, proxy, client, connection }
 }
