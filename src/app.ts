@@ -7,6 +7,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
+import { createLocalErrorLog } from './admin/local-errors.ts'
 import { createMetrics } from './admin/metrics.ts'
 import { createAdminServer } from './admin/server.ts'
 import { createBalancer, type ServiceChange, type TableChange } from './balancer/balancer.ts'
@@ -22,6 +23,7 @@ import type { CatalogSource, SourceError } from './discovery/source.ts'
 import { staticSource } from './discovery/static-source.ts'
 import { createAccessLog, type LogLevel } from './log.ts'
 import { httpProxyEngine } from './proxy/engines/http-proxy.ts'
+import { wireEngine } from './proxy/engines/wire/wire.ts'
 import type { Engine } from './proxy/exchange.ts'
 import { createHandler } from './proxy/handle-exchange.ts'
 import type { ProxyObserver } from './proxy/observer.ts'
@@ -43,7 +45,7 @@ export interface App extends AsyncDisposable {
   close(): Promise<void>
 }
 
-const engines: Readonly<Record<Config['engine'], Engine>> = { 'http-proxy': httpProxyEngine }
+const engines: Readonly<Record<Config['engine'], Engine>> = { 'http-proxy': httpProxyEngine, wire: wireEngine }
 
 /** Makes and starts everything. Rejects when the admin port cannot be had; then nothing is left running. */
 export async function startApp({ config: initial, log, setLogLevel, version }: AppOptions): Promise<App> {
@@ -71,9 +73,14 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     upstreamConnections: () => data.upstreamConnections(),
   })
   const accessLog = createAccessLog(log, () => settings.config.accessLog, Math.random)
+  const localErrorLog = createLocalErrorLog(log, now)
   const observers = {
     ...metrics,
     ...healthLog(log, metrics),
+    onLocalError: (code, endpoint) => {
+      metrics.onLocalError(code, endpoint)
+      localErrorLog.onLocalError(code, endpoint)
+    },
     onRequestEnd: (record) => {
       metrics.onRequestEnd(record)
       accessLog.onRequestEnd(record)
@@ -99,6 +106,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
 
   const admin = createAdminServer({
     version,
+    engine: initial.engine,
     metrics,
     view: balancer.view,
     readiness: () => (draining ? { ...freshness.readiness(), state: 'draining' } : freshness.readiness()),

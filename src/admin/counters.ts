@@ -14,6 +14,7 @@ import type { BalancerObserver, EjectionReason, WithheldReason } from '../balanc
 import type { OutcomeKind } from '../balancer/outcome.ts'
 import type { TableView } from '../balancer/view.ts'
 import type { ProxyObserver, RequestRecord, RetryReason } from '../proxy/observer.ts'
+import { localErrorCodes } from './local-errors.ts'
 
 export type CatalogResult = 'applied' | 'unchanged' | 'held' | 'error'
 
@@ -70,6 +71,8 @@ export interface ServiceSlot {
 export interface Counters extends ProxyObserver, BalancerObserver {
   readonly services: ReadonlyMap<string, ServiceSlot>
   readonly catalogUpdates: ReadonlyMap<CatalogResult, number>
+  /** Every code there is, from the start. */
+  readonly localErrors: ReadonlyMap<string, number>
   onCatalog(result: CatalogResult): void
   dropEndpoints(service: string, endpoints: Iterable<EndpointId>): void
   dropService(service: string): void
@@ -97,6 +100,7 @@ export function createCounters(): Counters {
     ['held', 0],
     ['error', 0],
   ])
+  const localErrors = new Map(localErrorCodes.map((code) => [code, 0]))
   const unrouted = createServiceSlot(unroutedService)
 
   function service(name: string): ServiceSlot {
@@ -136,6 +140,7 @@ export function createCounters(): Counters {
   return {
     services,
     catalogUpdates,
+    localErrors,
     onRequestStart(name) {
       service(name).inFlight += 1
     },
@@ -144,6 +149,9 @@ export function createCounters(): Counters {
     },
     onRetry(name, reason) {
       add(service(name).retries, reason)
+    },
+    onLocalError(code) {
+      if (localErrors.has(code)) add(localErrors, code)
     },
     onRequestEnd(record) {
       const slot = record.service === null ? unrouted : service(record.service)

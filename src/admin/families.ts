@@ -80,6 +80,7 @@ export function buildFamilies(source: FamilySource): Family[] {
 
   if (source.catalogAgeSeconds !== null) push(f.catalogAge, none, none, source.catalogAgeSeconds)
   for (const [result, value] of counters.catalogUpdates) push(f.catalogUpdates, { result }, none, value)
+  for (const [code, value] of counters.localErrors) push(f.localErrors, { code }, none, value)
   push(f.clientConnections, none, none, source.clientConnections)
   push(f.upstreamConnections, none, none, source.upstreamConnections)
   push(f.buildInfo, { version: source.version, engine: source.engine }, none, 1)
@@ -112,6 +113,11 @@ function emptyFamilies() {
       'Since the source last confirmed the catalog; absent until it first did.',
     ),
     catalogUpdates: family('counter', 'evenkeel_catalog_updates_total', 'Answers of the source, by what came of them.'),
+    localErrors: family(
+      'counter',
+      'evenkeel_local_errors_total',
+      'Connections to endpoints that failed for want of something on the machine of the proxy.',
+    ),
     clientConnections: family('gauge', 'evenkeel_client_connections', 'Open connections from clients.'),
     upstreamConnections: family('gauge', 'evenkeel_upstream_connections', 'Open connections to endpoints.'),
     buildInfo: family('gauge', 'evenkeel_build_info', 'What is running; always 1.'),

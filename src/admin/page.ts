@@ -23,12 +23,13 @@ export const pagePolicy = `default-src 'none'; style-src 'sha256-${styleHash}'; 
 
 export interface PageInput {
   readonly version: string
+  readonly engine: string
   readonly readiness: Readiness
   readonly view: TableView
 }
 
 /** The whole page. */
-export function renderPage({ version, readiness, view }: PageInput): string {
+export function renderPage({ version, engine, readiness, view }: PageInput): string {
   const out = view.services.flatMap(outOfRotation)
   return `<!doctype html>
 <html lang="en">
@@ -40,7 +41,7 @@ export function renderPage({ version, readiness, view }: PageInput): string {
 </head>
 <body>
 <h1>Evenkeel ${escapeHtml(version)}</h1>
-<p>Catalog: <strong>${escapeHtml(readiness.state)}</strong>, ${escapeHtml(ageText(readiness.ageMs))}.</p>
+<p>Catalog: <strong>${escapeHtml(readiness.state)}</strong>, ${escapeHtml(ageText(readiness.ageMs))}. Engine: ${escapeHtml(engine)}.</p>
 <p><a href="/metrics">/metrics</a> · <a href="/livez">/livez</a> · <a href="/readyz">/readyz</a> ·
 <a href="/api/services">/api/services</a> · <a href="/api/config">/api/config</a></p>
 <h2>Services</h2>

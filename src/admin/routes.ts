@@ -8,6 +8,8 @@ import { isReady, type Readiness } from './readiness.ts'
 
 export interface AdminSources {
   readonly version: string
+  /** Name of the engine that serves the data port. */
+  readonly engine: string
   readonly metrics: { render(accept: string | undefined): Promise<Exposition> }
   /** The table as it is now. */
   readonly view: () => TableView
@@ -68,8 +70,8 @@ function text(status: number, body: string): Answer {
   return { status, contentType: 'text/plain; charset=utf-8', body }
 }
 
-function page({ version, readiness, view }: AdminSources): Answer {
-  const body = renderPage({ version, readiness: readiness(), view: view() })
+function page({ version, engine, readiness, view }: AdminSources): Answer {
+  const body = renderPage({ version, engine, readiness: readiness(), view: view() })
   return { status: 200, contentType: 'text/html; charset=utf-8', body, policy: pagePolicy }
 }
 

@@ -11,8 +11,11 @@ export type Outcome =
   | { readonly kind: 'connect-failed'; readonly code: string }
   /** `connect`: as `connect-failed`. `response`: no response head in time. `idle`: the upstream stalled in a body. */
   | { readonly kind: 'timed-out'; readonly phase: 'connect' | 'response' | 'idle' }
-  /** The upstream connection died. `afterHeaders`: the client has already seen the head of the response. */
-  | { readonly kind: 'broke-off'; readonly afterHeaders: boolean; readonly code: string }
+  /**
+   * The upstream connection died. `afterHeaders`: the client has already seen the head of the response. `stale`: it was
+   * an idle one, taken up again, and no byte of an answer came: the endpoint may just have closed it.
+   */
+  | { readonly kind: 'broke-off'; readonly afterHeaders: boolean; readonly code: string; readonly stale?: boolean }
   /** The upstream does not speak HTTP, or breaks one of our limits. */
   | { readonly kind: 'bad-response'; readonly afterHeaders: boolean; readonly detail: string }
   /** The downstream connection is gone, or its client stalled. Nobody's fault. */
@@ -68,6 +71,8 @@ export function faultOf(outcome: Outcome, isFaultStatus: (status: number) => boo
     case 'timed-out':
       return outcome.phase === 'connect' ? 'connect' : 'response'
     case 'broke-off':
+      // A dead endpoint shows itself by the next connect.
+      return outcome.stale === true ? 'not-upstream' : 'response'
     case 'bad-response':
       return 'response'
     case 'client-left':

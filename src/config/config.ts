@@ -31,7 +31,7 @@ export interface Config {
   readonly listen: Address
   readonly admin: Address
   readonly workers: 1
-  readonly engine: 'http-proxy'
+  readonly engine: 'http-proxy' | 'wire'
   readonly discovery: {
     readonly source: 'consul' | 'static'
     readonly consul: ConsulOptions

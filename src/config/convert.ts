@@ -27,6 +27,7 @@ const orNull =
 
 const upstream = {
   keepAlive: { as: 'keepAlive', show: asIs },
+  close: { as: 'close', show: asIs },
   connectTimeout: { as: 'connectTimeoutMs', show: formatDuration },
   responseTimeout: { as: 'responseTimeoutMs', show: formatDuration },
   idleTimeout: { as: 'idleTimeoutMs', show: formatDuration },

@@ -64,6 +64,7 @@ function partial<S extends Shape>(shape: S) {
 
 const upstream = {
   keepAlive: toggle,
+  close: word('fin', 'rst'),
   connectTimeout: duration(1),
   responseTimeout: duration(1),
   idleTimeout: duration(1),
@@ -118,7 +119,7 @@ export const fileSchema = keyed({
   listen: section({ host, port }, { host: '0.0.0.0', port: 8080 }),
   admin: section({ host, port }, { host: '127.0.0.1', port: 8081 }),
   workers: only(1, 'several workers come in a later version').prefault(1),
-  engine: only('http-proxy', 'other engines come in a later version').prefault('http-proxy'),
+  engine: word('http-proxy', 'wire').prefault('http-proxy'),
   discovery: orEmpty(
     keyed({
       source: word('consul', 'static').prefault('consul'),
@@ -154,6 +155,7 @@ export const fileSchema = keyed({
   routing: section({ basePath, stripPrefix: toggle }, { basePath: '', stripPrefix: true }),
   upstream: section(upstream, {
     keepAlive: false,
+    close: 'fin',
     connectTimeout: '2s',
     responseTimeout: '30s',
     idleTimeout: '60s',

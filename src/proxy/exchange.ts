@@ -43,6 +43,8 @@ export interface AttemptPlan {
   readonly deadlines: Deadlines
   /** Reuse an idle connection to this endpoint, and keep this one for the next request. */
   readonly keepAlive: boolean
+  /** How a connection that is not kept ends once its exchange is complete. */
+  readonly close: 'fin' | 'rst'
   /** Bytes of request body after which the exchange is a `bad-request` with 413; null: no limit. */
   readonly bodyLimit: number | null
   /**

@@ -2,7 +2,7 @@
 
 import type { Balancer, Picked } from '../balancer/balancer.ts'
 import type { EndpointId } from '../balancer/endpoint.ts'
-import type { Outcome } from '../balancer/outcome.ts'
+import { isLocalError, type Outcome } from '../balancer/outcome.ts'
 import type { Deadlines, Exchange, LimitOptions } from './exchange.ts'
 import { type Origin, requestHeaders, responseHeaders } from './headers.ts'
 import { type ProxyObserver, type RequestOutcome, tell } from './observer.ts'
@@ -95,6 +95,7 @@ export class Forwarding {
         responseHeaders: (fromEndpoint) => responseHeaders(fromEndpoint, requestId),
         deadlines: deadlinesOf(upstream),
         keepAlive: upstream.keepAlive,
+        close: upstream.close,
         bodyLimit: this.#context.limits.bodyBytes,
         onHead: (status) => {
           pick.answered(status)
@@ -107,6 +108,9 @@ export class Forwarding {
       pick.report(outcome)
     }
     tell(() => observer.onAttempt(service, pick.endpoint.id, outcome.kind))
+    if (outcome.kind === 'connect-failed' && isLocalError(outcome.code)) {
+      this.#tellLocalError(outcome.code, pick.endpoint.id)
+    }
 
     const reason = this.#exchange.clientLeft ? null : retryReason(outcome, this.#replayable)
     if (reason === null) {
@@ -117,6 +121,11 @@ export class Forwarding {
     next ??= this.#another(pick, reason === 'connect-failed' ? 'free' : 'budgeted')
     if (next !== null) tell(() => observer.onRetry(service, reason))
     return { outcome, next }
+  }
+
+  /** Apart from `#attempt`, so that what it captures costs an ordinary attempt nothing. */
+  #tellLocalError(code: string, endpoint: EndpointId): void {
+    tell(() => this.#context.observer.onLocalError(code, endpoint))
   }
 
   #mayRetryStatus(status: number): boolean {

@@ -76,6 +76,11 @@ async function handle(exchange: Exchange, context: HandlerContext, budgets: Map<
   const violation = violationOf(request, context.limits)
   if (violation !== null) return refuse(exchange, context, identity, { ...violation, close: true })
 
+  if (request.target === '*' && request.method === 'OPTIONS') {
+    const status = await answer(exchange, { kind: 'options' }, identity)
+    return record(exchange, context, identity, { ...nothingForwarded, status, outcome: 'answered' })
+  }
+
   const { basePath } = context.routing()
   const route = routeOf(request.target, basePath, (service) => context.policy(service).stripPrefix)
   if (route.kind === 'invalid')

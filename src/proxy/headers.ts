@@ -4,64 +4,12 @@
  */
 
 import type { ExchangeRequest, RawHeaders } from './exchange.ts'
-
-/** Fields of one connection, RFC 9110 §7.6.1, and the credentials of a proxy hop. */
-const hopByHop: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'transfer-encoding',
-  'upgrade',
-])
-
-/** What a `Connection` header may not take away: without them the message would mean something else. */
-const neverStripped: ReadonlySet<string> = new Set(['host', 'content-length', 'content-type'])
-
-/** What the proxy says itself; a client's own are believed only from a trusted proxy. */
-const forwardingFields: ReadonlySet<string> = new Set([
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-prefix',
-  'x-real-ip',
-])
-
-/**
- * What means something only at the head of a message, RFC 9110 §6.5.1: a recipient that merges trailers into the
- * headers would take a sender's word for framing, routing, credentials or the way here.
- */
-const neverTrailers: ReadonlySet<string> = new Set([
-  ...hopByHop,
-  ...forwardingFields,
-  'authorization',
-  'cache-control',
-  'content-encoding',
-  'content-length',
-  'content-range',
-  'content-type',
-  'cookie',
-  'expect',
-  'host',
-  'max-forwards',
-  'pragma',
-  'range',
-  'set-cookie',
-  'trailer',
-  'via',
-  'www-authenticate',
-  'x-request-id',
-])
+import { role, rolesOf } from './field-names.ts'
 
 /** The first value of a header; null when it is absent. `name` in lower case. */
 export function headerValue(headers: RawHeaders, name: string): string | null {
   for (let index = 0; index < headers.length; index += 2) {
-    const key = headers[index] as string
-    if (key.length === name.length && key.toLowerCase() === name) return headers[index + 1] as string
+    if (isNamed(headers[index] as string, name)) return headers[index + 1] as string
   }
   return null
 }
@@ -70,50 +18,75 @@ export function headerValue(headers: RawHeaders, name: string): string | null {
 export function headerValues(headers: RawHeaders, name: string): string[] {
   const values: string[] = []
   for (let index = 0; index < headers.length; index += 2) {
-    const key = headers[index] as string
-    if (key.length === name.length && key.toLowerCase() === name) values.push(headers[index + 1] as string)
+    if (isNamed(headers[index] as string, name)) values.push(headers[index + 1] as string)
   }
   return values
 }
 
+/** The same but for the case of `key`. Most names differ at once: nothing is lower-cased until the ends agree. */
+function isNamed(key: string, name: string): boolean {
+  const last = name.length - 1
+  if (key.length !== last + 1) return false
+  if (((key.charCodeAt(0) ^ name.charCodeAt(0)) & ~caseBit) !== 0) return false
+  if (((key.charCodeAt(last) ^ name.charCodeAt(last)) & ~caseBit) !== 0) return false
+  return key === name || key.toLowerCase() === name
+}
+
+const caseBit = 0x20
+
 /**
- * The headers that pass to the next hop: all but hop-by-hop ones, those that `Connection` names, and those in `drop`.
- * Order, case and duplicates stay as they are.
- * @param drop names in lower case
+ * The headers that pass to the next hop: all but hop-by-hop ones, those that `Connection` names, and those with a role
+ * in `drop`. Order, case and duplicates stay as they are.
+ * @param drop roles of field-names.ts, or-ed
  */
-export function endToEnd(headers: RawHeaders, drop: ReadonlySet<string>): string[] {
-  const named = namedByConnection(headers)
+export function endToEnd(headers: RawHeaders, drop: number): string[] {
+  const stays = drop | role.hopByHop
   const passing: string[] = []
+  let named: Set<string> | null = null
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] as string
-    const key = name.toLowerCase()
-    if (named?.has(key)) continue
-    // To a CGI-like endpoint `X_Forwarded_For` and `X-Forwarded-For` are one variable: a client must not fill it.
-    const plain = key.includes('_') ? key.replaceAll('_', '-') : key
-    if (hopByHop.has(plain) || drop.has(plain)) continue
-    passing.push(name, headers[index + 1] as string)
+    const roles = rolesOf(name)
+    if ((roles & stays) === 0) passing.push(name, headers[index + 1] as string)
+    else if ((roles & role.connection) !== 0) named = withNamed(headers[index + 1] as string, named)
   }
-  return passing
+  return named === null ? passing : without(passing, named)
+}
+
+/** Adds what one `Connection` names, in lower case. */
+function withNamed(value: string, known: Set<string> | null): Set<string> | null {
+  if (value === 'keep-alive' || value === 'close' || value === 'Upgrade') return known
+  let named = known
+  for (const part of value.split(',')) {
+    const name = part.trim().toLowerCase()
+    if (name === '' || name === 'close' || name === 'keep-alive' || name === 'upgrade') continue
+    if ((rolesOf(name) & role.neverStripped) !== 0) continue
+    named ??= new Set()
+    named.add(name)
+  }
+  return named
+}
+
+function without(headers: RawHeaders, names: ReadonlySet<string>): string[] {
+  const rest: string[] = []
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] as string
+    if (!names.has(name.toLowerCase())) rest.push(name, headers[index + 1] as string)
+  }
+  return rest
 }
 
 /** The trailer fields that pass to the next hop. */
 export function trailersOf(trailers: RawHeaders): string[] {
-  return endToEnd(trailers, neverTrailers)
+  return endToEnd(trailers, role.neverTrailer)
 }
 
-function namedByConnection(headers: RawHeaders): ReadonlySet<string> | null {
-  let named: Set<string> | null = null
-  for (const value of headerValues(headers, 'connection')) {
-    if (value === 'keep-alive' || value === 'close') continue
-    for (const part of value.split(',')) {
-      const name = part.trim().toLowerCase()
-      if (name === '' || name === 'close' || name === 'keep-alive' || name === 'upgrade') continue
-      if (neverStripped.has(name)) continue
-      named ??= new Set()
-      named.add(name)
-    }
+/** The first trailer field that must not be one, in its own spelling; null when there is none. */
+export function forbiddenTrailer(trailers: RawHeaders): string | null {
+  for (let index = 0; index < trailers.length; index += 2) {
+    const name = trailers[index] as string
+    if ((rolesOf(name) & role.neverTrailer) !== 0) return name
   }
-  return named
+  return null
 }
 
 /** Who sent this request, once trusted proxies in front are looked through. */
@@ -127,16 +100,33 @@ export interface Origin {
  * `X-Forwarded-For`.
  */
 export function originOf(request: ExchangeRequest, isTrusted: (address: string) => boolean): Origin {
-  if (!isTrusted(request.clientAddress)) return { clientIp: request.clientAddress, trusted: false }
-  const chain = headerValues(request.rawHeaders, 'x-forwarded-for').join(',').split(',')
-  let clientIp = request.clientAddress
-  for (let index = chain.length - 1; index >= 0; index--) {
-    const address = (chain[index] as string).trim()
-    if (!/^[0-9a-f.:]{3,45}$/i.test(address)) break
-    clientIp = address
-    if (!isTrusted(address)) break
+  const { clientAddress, rawHeaders } = request
+  if (!isTrusted(clientAddress)) return { clientIp: clientAddress, trusted: false }
+  let clientIp = clientAddress
+  for (let index = rawHeaders.length - 2; index >= 0; index -= 2) {
+    if ((rolesOf(rawHeaders[index] as string) & role.forwardedFor) === 0) continue
+    const list = rawHeaders[index + 1] as string
+    for (let end = list.length; end >= 0; ) {
+      const comma = end === 0 ? -1 : list.lastIndexOf(',', end - 1)
+      const address = list.slice(comma + 1, end).trim()
+      if (!isAddressLike(address)) return { clientIp, trusted: true }
+      clientIp = address
+      if (!isTrusted(address)) return { clientIp, trusted: true }
+      end = comma
+    }
   }
   return { clientIp, trusted: true }
+}
+
+/** 3 to 45 characters that addresses are written with. */
+function isAddressLike(text: string): boolean {
+  if (text.length < 3 || text.length > 45) return false
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    const letter = code | caseBit
+    if ((code < 0x2e || code > 0x3a || code === 0x2f) && (letter < 0x61 || letter > 0x66)) return false
+  }
+  return true
 }
 
 /**
@@ -145,46 +135,50 @@ export function originOf(request: ExchangeRequest, isTrusted: (address: string) 
  */
 export function requestHeaders(request: ExchangeRequest, origin: Origin, requestId: string, prefix: string): string[] {
   const { rawHeaders } = request
-  const headers = endToEnd(rawHeaders, origin.trusted ? droppedFromTrusted : droppedFromAnyone)
-  const forwardedFor = origin.trusted ? headerValues(rawHeaders, 'x-forwarded-for') : []
-  forwardedFor.push(request.clientAddress)
-  const believed = (name: string): string | null => (origin.trusted ? headerValue(rawHeaders, name) : null)
-  const host = headerValue(rawHeaders, 'host')
+  const { trusted } = origin
+  const headers = endToEnd(rawHeaders, trusted ? role.droppedFromTrusted : role.droppedFromAnyone)
+  const believed = (name: string): string | null => (trusted ? headerValue(rawHeaders, name) : null)
+  const forwardedHost = believed('x-forwarded-host') ?? headerValue(rawHeaders, 'host')
+  const forwardedPrefix = (believed('x-forwarded-prefix') ?? '') + prefix
 
-  headers.push('X-Forwarded-For', forwardedFor.join(', '))
-  headers.push('X-Forwarded-Proto', believed('x-forwarded-proto') ?? (request.secure ? 'https' : 'http'))
-  const forwardedHost = believed('x-forwarded-host') ?? host
+  // From here on no `Connection` of anyone takes away a thing: this is what the proxy says itself.
+  headers.push(
+    'X-Forwarded-For',
+    trusted ? chainOf(request) : request.clientAddress,
+    'X-Forwarded-Proto',
+    believed('x-forwarded-proto') ?? (request.secure ? 'https' : 'http'),
+  )
   if (forwardedHost !== null) headers.push('X-Forwarded-Host', forwardedHost)
   headers.push('X-Forwarded-Port', believed('x-forwarded-port') ?? String(request.localPort))
-  const forwardedPrefix = (believed('x-forwarded-prefix') ?? '') + prefix
   if (forwardedPrefix !== '') headers.push('X-Forwarded-Prefix', forwardedPrefix)
-  headers.push('X-Request-Id', requestId)
-  headers.push('Via', `${request.httpVersion} evenkeel`)
+  headers.push('X-Request-Id', requestId, 'Via', request.httpVersion === '1.1' ? viaOfNew : viaOfOld)
   return headers
 }
 
-const droppedFromTrusted: ReadonlySet<string> = new Set([
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-prefix',
-  'x-request-id',
-  'expect',
-])
-const droppedFromAnyone: ReadonlySet<string> = new Set([...forwardingFields, 'x-request-id', 'expect'])
+const viaOfNew = '1.1 evenkeel'
+const viaOfOld = '1.0 evenkeel'
+
+/** Every address that a request came by, the peer's last. */
+function chainOf(request: ExchangeRequest): string {
+  const addresses = headerValues(request.rawHeaders, 'x-forwarded-for')
+  addresses.push(request.clientAddress)
+  return addresses.join(', ')
+}
 
 /** The headers of the endpoint's response as the client gets them, but for those of the connection and of framing. */
 export function responseHeaders(fromEndpoint: RawHeaders, requestId: string): string[] {
-  const headers = endToEnd(fromEndpoint, droppedFromResponse)
-  headers.push('X-Request-Id', requestId, 'Via', '1.1 evenkeel')
+  const headers = endToEnd(fromEndpoint, role.droppedFromResponse)
+  headers.push('X-Request-Id', requestId, 'Via', viaOfNew)
   return headers
 }
-
-const droppedFromResponse: ReadonlySet<string> = new Set(['x-request-id'])
 
 /** The client's request id when it is sane: 1 to 128 visible ASCII characters; else null. */
 export function saneRequestId(headers: RawHeaders): string | null {
   const id = headerValue(headers, 'x-request-id')
-  return id !== null && /^[!-~]{1,128}$/.test(id) ? id : null
+  if (id === null || id.length === 0 || id.length > 128) return null
+  for (let index = 0; index < id.length; index++) {
+    const code = id.charCodeAt(index)
+    if (code < 0x21 || code > 0x7e) return null
+  }
+  return id
 }

@@ -5,8 +5,8 @@ import type { OutcomeKind } from '../balancer/outcome.ts'
 
 export type RetryReason = 'connect-failed' | 'broke-off' | 'status'
 
-/** How a whole request ended: as its last attempt did, or without one. */
-export type RequestOutcome = OutcomeKind | 'refused' | 'unknown-service' | 'no-endpoints'
+/** How a whole request ended: as its last attempt did, or without one. `answered`: it asked the proxy itself. */
+export type RequestOutcome = OutcomeKind | 'answered' | 'refused' | 'unknown-service' | 'no-endpoints'
 
 /** One finished request, as the access log and the metrics see it. */
 export interface RequestRecord {
@@ -38,6 +38,11 @@ export interface ProxyObserver {
   onRequestStart(service: string): void
   onAttempt(service: string, endpoint: EndpointId, outcome: OutcomeKind): void
   onRetry(service: string, reason: RetryReason): void
+  /**
+   * No connection to this endpoint for a lack of the proxy's own machine, in addition to `onAttempt`.
+   * @param code one for which `isLocalError` holds
+   */
+  onLocalError(code: string, endpoint: EndpointId): void
   onRequestEnd(record: RequestRecord): void
 }
 

@@ -9,6 +9,8 @@ import type { Reply } from './exchange.ts'
 
 /** Everything that makes the proxy answer by itself. */
 export type Situation =
+  /** `OPTIONS *` asks what the proxy itself can do, RFC 9110 §9.3.7. */
+  | { readonly kind: 'options' }
   /** `close`: what follows on the connection cannot be trusted. */
   | { readonly kind: 'refused'; readonly status: number; readonly detail: string; readonly close: boolean }
   | { readonly kind: 'unknown-service'; readonly service: string }
@@ -21,8 +23,12 @@ export type Situation =
       readonly outcome: Outcome
     }
 
+type Failure = Exclude<Situation, { kind: 'options' }>
+
 /** When nobody can tell how long a service will be without endpoints. */
 const defaultRetryAfterMs = 5_000
+
+const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
 const titles: Readonly<Record<number, string>> = {
   400: 'Bad Request',
@@ -55,6 +61,9 @@ interface Verdict {
  * @param requestId returned to the client; empty when the request was never understood
  */
 export function replyTo(situation: Situation, requestId: string): Reply {
+  if (situation.kind === 'options') {
+    return { status: 204, headers: ['Allow', allowedMethods, 'X-Request-Id', requestId], body: '', close: false }
+  }
   const verdict = verdictOn(situation)
   const body = JSON.stringify({
     type: 'about:blank',
@@ -78,18 +87,18 @@ export function replyTo(situation: Situation, requestId: string): Reply {
   if (verdict.retryAfterMs !== undefined) {
     headers.push('Retry-After', String(Math.max(1, Math.ceil(verdict.retryAfterMs / 1000))))
   }
-  if (verdict.status === 405) headers.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
+  if (verdict.status === 405) headers.push('Allow', allowedMethods)
   return { status: verdict.status, headers, body, close: mustClose(situation) }
 }
 
 /** True when what follows on the client's connection cannot be trusted. */
-function mustClose(situation: Situation): boolean {
+function mustClose(situation: Failure): boolean {
   if (situation.kind === 'refused') return situation.close
   // The rest of such a body is malformed, too large or not coming: none of it is a next request.
   return situation.kind === 'failed' && situation.outcome.kind === 'bad-request'
 }
 
-function verdictOn(situation: Situation): Verdict {
+function verdictOn(situation: Failure): Verdict {
   switch (situation.kind) {
     case 'refused':
       return {

@@ -26,30 +26,51 @@ const absoluteForm = /^https?:\/\/[^/?]*/i
  * @param stripsPrefix whether endpoints of a service see the path without base path and service name
  */
 export function routeOf(target: string, basePath: string, stripsPrefix: (service: string) => boolean): Route {
-  if (!allowedTarget.test(target)) {
-    return invalid('The request target has a character that must be percent-encoded, or a fragment.')
-  }
-  const origin = target.charCodeAt(0) === slash ? target : originFormOf(target)
+  const isPath = target.charCodeAt(0) === slash
+  if (!isPath && !allowedTarget.test(target)) return invalid(mustBeEncoded)
+  const origin = isPath ? target : originFormOf(target)
   if (origin === null) return invalid('The request target is neither a path nor an http URL.')
 
-  const queryStart = origin.indexOf('?')
-  const path = queryStart < 0 ? origin : origin.slice(0, queryStart)
-  const query = queryStart < 0 ? '' : origin.slice(queryStart)
-  if (!path.startsWith(basePath) || path.charCodeAt(basePath.length) !== slash) {
+  // One look finds where the path ends, and whether it is plain: then there is nothing in it to be judged.
+  let pathEnd = origin.length
+  let plain = true
+  let previous = 0
+  for (let at = 0; at < origin.length; at++) {
+    const code = origin.charCodeAt(at)
+    if (code <= space || code >= del || code === hash) return invalid(mustBeEncoded)
+    if (pathEnd < origin.length) continue
+    if (code === question) pathEnd = at
+    else if (code === percent || code === backslash || (code === dot && previous === dot)) plain = false
+    previous = code
+  }
+
+  const serviceStart = basePath.length + 1
+  if (!origin.startsWith(basePath) || pathEnd < serviceStart || origin.charCodeAt(basePath.length) !== slash) {
     return invalid(`The path must be ${basePath}/<service>/<path>.`)
   }
-  const serviceEnd = endOfSegment(path, basePath.length + 1)
-  const service = serviceNamed(path.slice(basePath.length + 1, serviceEnd))
+  const nextSlash = origin.indexOf('/', serviceStart)
+  const serviceEnd = nextSlash < 0 || nextSlash > pathEnd ? pathEnd : nextSlash
+  const service = serviceNamed(origin.slice(serviceStart, serviceEnd), plain)
   if (service === null) return invalid(`The path must be ${basePath}/<service>/<path>, and it names no service.`)
 
-  const rest = path.slice(serviceEnd)
-  const fault = faultIn(rest)
+  const fault = plain ? null : faultIn(origin.slice(serviceEnd, pathEnd))
   if (fault !== null) return invalid(fault)
-  if (!stripsPrefix(service)) return { kind: 'route', service, target: path + query, prefix: '' }
-  return { kind: 'route', service, target: (rest === '' ? '/' : rest) + query, prefix: path.slice(0, serviceEnd) }
+  if (!stripsPrefix(service)) return { kind: 'route', service, target: origin, prefix: '' }
+  const rest = origin.slice(serviceEnd)
+  const hasPath = serviceEnd < pathEnd
+  return { kind: 'route', service, target: hasPath ? rest : `/${rest}`, prefix: origin.slice(0, serviceEnd) }
 }
 
+const mustBeEncoded = 'The request target has a character that must be percent-encoded, or a fragment.'
+
+const space = 0x20
+const hash = 0x23
+const percent = 0x25
+const dot = 0x2e
 const slash = 0x2f
+const question = 0x3f
+const backslash = 0x5c
+const del = 0x7f
 
 function invalid(detail: string): Route {
   return { kind: 'invalid', detail }
@@ -62,13 +83,9 @@ function originFormOf(target: string): string | null {
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 
-function endOfSegment(path: string, start: number): number {
-  const end = path.indexOf('/', start)
-  return end < 0 ? path.length : end
-}
-
 /** The decoded name, or null when the segment is not one: a name with a slash or a dot-segment routes nowhere. */
-function serviceNamed(segment: string): string | null {
+function serviceNamed(segment: string, plain: boolean): string | null {
+  if (plain) return segment === '' || segment === '.' ? null : segment
   if (!segment.includes('%')) return isName(segment) ? segment : null
   try {
     const decoded = decodeURIComponent(segment)

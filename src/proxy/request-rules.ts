@@ -4,15 +4,12 @@
  */
 
 import type { ExchangeRequest, LimitOptions } from './exchange.ts'
-import { headerValues } from './headers.ts'
+import { role, rolesOf } from './field-names.ts'
 
 export interface Violation {
   readonly status: 400 | 405 | 413 | 414 | 431
   readonly detail: string
 }
-
-/** `host` or `host:port`, RFC 9110 §7.2: no userinfo, no path, no list. */
-const hostValue = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._~!$&'()*+;=%-]*)(?::\d{0,5})?$/i
 
 /** The first rule that the head breaks; null when it breaks none. */
 export function violationOf(request: ExchangeRequest, limits: LimitOptions): Violation | null {
@@ -23,52 +20,114 @@ export function violationOf(request: ExchangeRequest, limits: LimitOptions): Vio
   if (rawHeaders.length / 2 > limits.headerCount) {
     return { status: 431, detail: `The request has more than ${limits.headerCount} header fields.` }
   }
-  let bytes = 0
-  for (const text of rawHeaders) bytes += text.length + 2
-  if (bytes > limits.headerBytes) {
+  const judged: Judged = { bytes: 0, hosts: 0, host: '', lengths: 0, length: '', codings: 0, coding: '' }
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string
+    const value = rawHeaders[index + 1] as string
+    judged.bytes += name.length + value.length + 4
+    const roles = rolesOf(name)
+    if ((roles & (role.host | role.contentLength | role.transferEncoding)) !== 0) take(judged, roles, value)
+  }
+  if (judged.bytes > limits.headerBytes) {
     return { status: 431, detail: `The header fields are longer than ${limits.headerBytes} bytes.` }
   }
   if (request.method === 'CONNECT')
     return { status: 405, detail: 'This is a reverse proxy: it opens no CONNECT tunnel.' }
-  return framingViolation(request) ?? hostViolation(request) ?? bodyViolation(request, limits)
+  return framingViolation(request, judged) ?? hostViolation(request, judged) ?? bodyViolation(judged, limits)
 }
 
-function framingViolation(request: ExchangeRequest): Violation | null {
-  const codings = headerValues(request.rawHeaders, 'transfer-encoding')
-  const lengths = headerValues(request.rawHeaders, 'content-length')
-  if (codings.length > 0) {
+/** What the rules look at: how often a field comes, and its first value. */
+interface Judged {
+  bytes: number
+  hosts: number
+  host: string
+  lengths: number
+  length: string
+  codings: number
+  coding: string
+}
+
+function take(judged: Judged, roles: number, value: string): void {
+  if ((roles & role.host) !== 0) {
+    if (judged.hosts++ === 0) judged.host = value
+  } else if ((roles & role.contentLength) !== 0) {
+    if (judged.lengths++ === 0) judged.length = value
+  } else if (judged.codings++ === 0) judged.coding = value
+}
+
+function framingViolation(request: ExchangeRequest, { lengths, length, codings, coding }: Judged): Violation | null {
+  if (codings > 0) {
     if (request.httpVersion === '1.0') return bad('Transfer-Encoding has no meaning in HTTP/1.0.')
-    if (lengths.length > 0) return bad('Content-Length and Transfer-Encoding exclude each other.')
-    if (codings.length > 1 || (codings[0] as string).trim().toLowerCase() !== 'chunked') {
+    if (lengths > 0) return bad('Content-Length and Transfer-Encoding exclude each other.')
+    if (codings > 1 || (coding !== 'chunked' && coding.trim().toLowerCase() !== 'chunked')) {
       return bad('The only transfer coding understood is a single "chunked".')
     }
   }
-  if (lengths.length > 1) return bad('There is more than one Content-Length.')
-  if (lengths.length === 1 && !/^\d{1,15}$/.test(lengths[0] as string)) return bad('Content-Length is not a number.')
+  if (lengths > 1) return bad('There is more than one Content-Length.')
+  if (lengths === 1 && (length.length > 15 || length === '' || !isDigits(length, 0))) {
+    return bad('Content-Length is not a number.')
+  }
   if (request.upgrade !== null && request.hasBody) return bad('A request to switch protocols cannot have a body.')
   return null
 }
 
-function hostViolation(request: ExchangeRequest): Violation | null {
-  const hosts = headerValues(request.rawHeaders, 'host')
-  if (hosts.length > 1) return bad('There is more than one Host.')
-  const host = hosts[0]
-  if (host === undefined) return request.httpVersion === '1.1' ? bad('Host is missing.') : null
-  if (!hostValue.test(host)) return bad('Host is not a host with an optional port.')
-  const authority = /^https?:\/\/([^/?]*)/i.exec(request.target)?.[1]
+function hostViolation({ httpVersion, target }: ExchangeRequest, { hosts, host }: Judged): Violation | null {
+  if (hosts > 1) return bad('There is more than one Host.')
+  if (hosts === 0) return httpVersion === '1.1' ? bad('Host is missing.') : null
+  if (!isHost(host)) return bad('Host is not a host with an optional port.')
+  if (target.charCodeAt(0) === slash) return null
+  const authority = /^https?:\/\/([^/?]*)/i.exec(target)?.[1]
   if (authority !== undefined && authority.toLowerCase() !== host.toLowerCase()) {
     return bad('Host and the authority of the request target contradict each other.')
   }
   return null
 }
 
-function bodyViolation(request: ExchangeRequest, limits: LimitOptions): Violation | null {
-  if (limits.bodyBytes === null) return null
-  const length = headerValues(request.rawHeaders, 'content-length')[0]
-  if (length === undefined || Number(length) <= limits.bodyBytes) return null
-  return { status: 413, detail: `The body is longer than ${limits.bodyBytes} bytes.` }
+function bodyViolation({ lengths, length }: Judged, { bodyBytes }: LimitOptions): Violation | null {
+  if (bodyBytes === null || lengths === 0 || Number(length) <= bodyBytes) return null
+  return { status: 413, detail: `The body is longer than ${bodyBytes} bytes.` }
 }
 
 function bad(detail: string): Violation {
   return { status: 400, detail }
+}
+
+const slash = 0x2f
+const colon = 0x3a
+const openBracket = 0x5b
+const closeBracket = 0x5d
+
+const inName = 1
+const inLiteral = 2
+/** Characters of a reg-name (RFC 3986 §3.2.2, without the comma, which makes lists) and of an IP literal. */
+const hostClasses = new Uint8Array(256)
+for (const letter of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~!$&'()*+;=%-") {
+  hostClasses[letter.charCodeAt(0)] = inName
+}
+for (const letter of '0123456789abcdefABCDEF:.') {
+  hostClasses[letter.charCodeAt(0)] = (hostClasses[letter.charCodeAt(0)] as number) | inLiteral
+}
+
+/** `host` or `host:port`, RFC 9110 §7.2: no userinfo, no path, no list. */
+function isHost(value: string): boolean {
+  const literal = value.charCodeAt(0) === openBracket
+  const wanted = literal ? inLiteral : inName
+  const start = literal ? 1 : 0
+  let at = start
+  while (at < value.length && (((hostClasses[value.charCodeAt(at)] ?? 0) as number) & wanted) !== 0) at++
+  if (literal) {
+    if (at === start || value.charCodeAt(at) !== closeBracket) return false
+    at++
+  }
+  if (at === value.length) return true
+  return value.charCodeAt(at) === colon && value.length - at <= 6 && isDigits(value, at + 1)
+}
+
+/** True when nothing but digits stands from `start` on. */
+function isDigits(text: string, start: number): boolean {
+  for (let index = start; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code < 0x30 || code > 0x39) return false
+  }
+  return true
 }

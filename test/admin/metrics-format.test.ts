@@ -57,6 +57,7 @@ describe('how it is written', () => {
       evenkeel_pick_spread: 'gauge',
       evenkeel_catalog_age_seconds: 'gauge',
       evenkeel_catalog_updates_total: 'counter',
+      evenkeel_local_errors_total: 'counter',
       evenkeel_client_connections: 'gauge',
       evenkeel_upstream_connections: 'gauge',
       evenkeel_build_info: 'gauge',

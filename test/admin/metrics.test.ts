@@ -133,6 +133,23 @@ describe('what is counted', () => {
     expect(counts).toEqual([1, 0, 0, 1])
   })
 
+  it('counts local errors by code, every code there from the start and no other ever', async () => {
+    const { metrics, scrape } = setUp()
+    metrics.onLocalError('EMFILE', id)
+    metrics.onLocalError('EMFILE', '10.0.0.2:80')
+    metrics.onLocalError('ECONNREFUSED', id)
+    metrics.onLocalError('__proto__', id)
+    const counts = (await scrape()).all('evenkeel_local_errors_total').map(({ labels, value }) => [labels, value])
+    expect(counts).toEqual([
+      [{ code: 'EADDRNOTAVAIL' }, 0],
+      [{ code: 'EADDRINUSE' }, 0],
+      [{ code: 'EMFILE' }, 2],
+      [{ code: 'ENFILE' }, 0],
+      [{ code: 'ENOBUFS' }, 0],
+      [{ code: 'ENOMEM' }, 0],
+    ])
+  })
+
   it('keeps the numbers of two apps in one process apart', async () => {
     const [one, two] = [setUp(), setUp()]
     one.metrics.onPanicPick('quotes')

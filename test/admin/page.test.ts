@@ -7,7 +7,8 @@ import { endpointView, serviceView, tableView } from './fixtures.ts'
 const hostile = `"><script>alert('x')</script><img src=x onerror=alert(1)>&amp;`
 
 function pageOf(...services: readonly ServiceView[]): string {
-  return renderPage({ version: '1.2.3', readiness: { state: 'stale', ageMs: 61_000 }, view: tableView(...services) })
+  const readiness = { state: 'stale', ageMs: 61_000 } as const
+  return renderPage({ version: '1.2.3', engine: 'wire', readiness, view: tableView(...services) })
 }
 
 describe('the page for people', () => {
@@ -24,6 +25,11 @@ describe('the page for people', () => {
     expect(html).toContain('confirmed 61.0 s ago')
     expect(html).toContain('<a href="/api/services/quotes">quotes</a></td><td class="n">1</td><td class="n">1</td>')
     expect(html).toContain('gone</a> (left the catalog)')
+  })
+
+  it('tells which version and which engine is running', () => {
+    expect(pageOf()).toContain('<h1>Evenkeel 1.2.3</h1>')
+    expect(pageOf()).toContain('Engine: wire.')
   })
 
   it('tells why an endpoint is out of rotation, or an instance was never in it', () => {

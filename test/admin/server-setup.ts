@@ -33,6 +33,7 @@ export const view = tableView(
 export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', wanted = 0) {
   const server = createAdminServer({
     version: '1.2.3',
+    engine: 'http-proxy',
     metrics: {
       render: (accept) => Promise.resolve({ contentType: 'text/plain; version=0.0.4', body: `# ${accept}\n` }),
     },

@@ -11,18 +11,22 @@ function settings(text: string) {
 describe('settings in effect', () => {
   it('give a service what it overrides and the common value of everything else', () => {
     const { policy, outlier } = settings(`
-upstream: { keepAlive: false, idleTimeout: 10s }
+upstream: { keepAlive: false, close: rst, idleTimeout: 10s }
 outlier: { consecutiveFaults: 7 }
 services:
-  web: { upstream: { keepAlive: true }, retry: { attempts: 0 }, outlier: { enforce: false }, routing: { stripPrefix: false } }
+  web: { upstream: { keepAlive: true, close: fin }, retry: { attempts: 0 }, outlier: { enforce: false }, routing: { stripPrefix: false } }
 `)
     expect(policy('web')).toMatchObject({
-      upstream: { keepAlive: true, idleTimeoutMs: 10_000 },
+      upstream: { keepAlive: true, close: 'fin', idleTimeoutMs: 10_000 },
       retry: { attempts: 0, budget: 0.2 },
       stripPrefix: false,
     })
     expect(outlier('web')).toMatchObject({ enforce: false, consecutiveFaults: 7 })
-    expect(policy('other')).toMatchObject({ upstream: { keepAlive: false }, retry: { attempts: 2 }, stripPrefix: true })
+    expect(policy('other')).toMatchObject({
+      upstream: { keepAlive: false, close: 'rst' },
+      retry: { attempts: 2 },
+      stripPrefix: true,
+    })
     expect(outlier('other')).toMatchObject({ enforce: true, consecutiveFaults: 7 })
   })
 

@@ -9,7 +9,7 @@ describe('the redacted config', () => {
     listen: {host: "::1", port: 1}
     discovery: {source: static, consul: {datacenter: d, exclude: [], tag: t}, static: {services: {a: ["10.0.0.1:80"]}}}
     routing: {basePath: /api, stripPrefix: false}
-    upstream: {keepAlive: true, connectTimeout: 250ms}
+    upstream: {keepAlive: true, close: rst, connectTimeout: 250ms}
     outlier: {enforce: false, faultStatuses: [429, 500-599, 502, 599], faultRate: null, maxEjectedShare: 0.5%}
     retry: {budget: 7%, statuses: [503]}
     limits: {headerBytes: 1000B, bodyBytes: 2GiB}
@@ -29,7 +29,7 @@ describe('the redacted config', () => {
   test('is in the units and under the names of the file', () => {
     const shown = redactedConfig(configOf(odd))
     expect(shown).toMatchObject({
-      upstream: { connectTimeout: '250ms', idleTimeout: '1m' },
+      upstream: { close: 'rst', connectTimeout: '250ms', idleTimeout: '1m' },
       outlier: { faultStatuses: [429, '500-599'], faultRate: null, maxEjectedShare: '0.5%' },
       limits: { headerBytes: '1000B', bodyBytes: '2GiB' },
       services: { b: { outlier: { faultRate: { threshold: '10%', minRequests: 20, window: '10s' } } } },
@@ -61,7 +61,7 @@ describe('a change needs a restart', () => {
     ['of no static service', 'discovery: {static: {services: {a: ["10.0.0.1:80"]}}}', []],
     [
       'of nothing that requests are treated by',
-      'routing: {basePath: /a}\nupstream: {keepAlive: true}\noutlier: {enforce: false}\nretry: {attempts: 0}',
+      'routing: {basePath: /a}\nupstream: {keepAlive: true, close: rst}\noutlier: {enforce: false}\nretry: {attempts: 0}',
       [],
     ],
     [

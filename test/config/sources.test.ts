@@ -44,6 +44,7 @@ describe('defaults < file < environment < flags', () => {
     const { upstream, services } = accepted(load({ file, env, flags }))
     expect(upstream).toEqual({
       keepAlive: false,
+      close: 'fin',
       connectTimeoutMs: 1_000,
       idleTimeoutMs: 2_000,
       responseTimeoutMs: 3_000,
@@ -90,6 +91,8 @@ describe('a variable of a key', () => {
     ['takes a duration', { EVENKEEL_UPSTREAM_CONNECT_TIMEOUT: '1s' }, { upstream: { connectTimeoutMs: 1_000 } }],
     ['takes a share', { EVENKEEL_RETRY_BUDGET: '5%' }, { retry: { budget: 0.05 } }],
     ['takes true', { EVENKEEL_UPSTREAM_KEEP_ALIVE: 'true' }, { upstream: { keepAlive: true } }],
+    ['takes the name of an engine', { EVENKEEL_ENGINE: 'wire' }, { engine: 'wire' }],
+    ['takes a word', { EVENKEEL_UPSTREAM_CLOSE: 'rst' }, { upstream: { close: 'rst' } }],
     ['takes a list', { EVENKEEL_RETRY_STATUSES: '[502, 503]' }, { retry: { statuses: [502, 503] } }],
     ['takes null', { EVENKEEL_OUTLIER_FAULT_RATE: 'null' }, { outlier: { faultRate: null } }],
     [
@@ -218,9 +221,9 @@ describe("Consul's own variables", () => {
 
 describe('flags', () => {
   test('each set their key', () => {
-    const flags = { port: '0', adminPort: '1', consul: 'http://a:2', workers: '1', engine: 'http-proxy' }
-    const { listen, admin, discovery } = accepted(load({ flags }))
-    expect([listen.port, admin.port, discovery.consul.address]).toEqual([0, 1, 'http://a:2'])
+    const flags = { port: '0', adminPort: '1', consul: 'http://a:2', workers: '1', engine: 'wire' }
+    const { listen, admin, discovery, engine } = accepted(load({ flags }))
+    expect([listen.port, admin.port, discovery.consul.address, engine]).toEqual([0, 1, 'http://a:2', 'wire'])
   })
 
   test.each([

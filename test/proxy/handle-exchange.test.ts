@@ -68,7 +68,7 @@ function world(changes: { statuses?: number[]; observer?: Partial<HandlerContext
     balancer,
     routing: () => ({ basePath: '', stripPrefix: true }),
     policy: () => ({
-      upstream: { keepAlive: false, connectTimeoutMs: 1, responseTimeoutMs: 2, idleTimeoutMs: 3 },
+      upstream: { keepAlive: false, close: 'fin', connectTimeoutMs: 1, responseTimeoutMs: 2, idleTimeoutMs: 3 },
       retry: { attempts: 2, budget: 0.2, statuses: changes.statuses ?? [] },
       stripPrefix: true,
     }),
@@ -85,6 +85,7 @@ function world(changes: { statuses?: number[]; observer?: Partial<HandlerContext
     observer: {
       onRequestStart: () => {},
       onAttempt: () => {},
+      onLocalError: () => {},
       onRetry: () => {},
       onRequestEnd: (record) => records.push(record),
       ...changes.observer,

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ExchangeRequest } from '../../src/proxy/exchange.ts'
+import { commonSpellings, role, rolesOf } from '../../src/proxy/field-names.ts'
 import {
   endToEnd,
+  forbiddenTrailer,
   headerValue,
   headerValues,
   originOf,
@@ -12,7 +14,7 @@ import {
   trailersOf,
 } from '../../src/proxy/headers.ts'
 
-const nothing: ReadonlySet<string> = new Set()
+const nothing = 0
 
 function requestWith(rawHeaders: readonly string[], rest: Partial<ExchangeRequest> = {}): ExchangeRequest {
   return {
@@ -38,7 +40,7 @@ describe('finding a header', () => {
 })
 
 describe('which headers pass to the next hop', () => {
-  const rows: { name: string; headers: string[]; pass: string[]; drop?: string[] }[] = [
+  const rows: { name: string; headers: string[]; pass: string[]; drop?: number }[] = [
     {
       name: 'end-to-end headers, in order, with case and duplicates',
       headers: ['B', '1', 'a', '2', 'b', '3', 'B', '1'],
@@ -87,12 +89,35 @@ describe('which headers pass to the next hop', () => {
       ],
       pass: ['Host', 'h', 'Content-Length', '1', 'Content-Type', 't'],
     },
-    { name: 'none that is dropped by name', headers: ['X-A', '1', 'x-b', '2'], drop: ['x-b'], pass: ['X-A', '1'] },
+    {
+      name: 'Connection cannot take away what proxies say of the way here',
+      headers: ['Connection', 'x-forwarded-for, X-Real-IP, forwarded, via, x-request-id, x-a'].concat(
+        ['X-Forwarded-For', 'X-Real-IP', 'Forwarded', 'Via', 'X-Request-Id', 'X-A'].flatMap((name) => [name, '1']),
+      ),
+      pass: ['X-Forwarded-For', 'X-Real-IP', 'Forwarded', 'Via', 'X-Request-Id'].flatMap((name) => [name, '1']),
+    },
+    {
+      name: 'none with a role that is dropped',
+      headers: ['X-A', '1', 'x-reQuest-id', '2', 'Expect', '3'],
+      drop: role.droppedFromResponse,
+      pass: ['X-A', '1', 'Expect', '3'],
+    },
     {
       name: 'none that an endpoint could take for one of these',
-      headers: ['X_B', '1', 'x-b_c', '2', 'Transfer_Encoding', 'chunked', 'X_D', '3'],
-      drop: ['x-b', 'x-b-c'],
-      pass: ['X_D', '3'],
+      headers: [
+        'X_REAL_IP',
+        '1',
+        'x-forwarded_For',
+        '2',
+        'Transfer_Encoding',
+        'chunked',
+        'X_D',
+        '3',
+        'X_Real-Ip_',
+        '4',
+      ],
+      drop: role.droppedFromAnyone,
+      pass: ['X_D', '3', 'X_Real-Ip_', '4'],
     },
     {
       name: 'values that look like names stay values',
@@ -101,7 +126,7 @@ describe('which headers pass to the next hop', () => {
     },
   ]
   for (const { name, headers, pass, drop } of rows) {
-    it(name, () => expect(endToEnd(headers, new Set(drop ?? []))).toEqual(pass))
+    it(name, () => expect(endToEnd(headers, drop ?? nothing)).toEqual(pass))
   }
 
   const field = fc.tuple(
@@ -170,6 +195,65 @@ describe('which trailers pass', () => {
   })
 })
 
+describe('a trailer that must not be one', () => {
+  const names = [
+    ...['Transfer-Encoding', 'content-length', 'HOST', 'Trailer', 'TE', 'Connection', 'Upgrade', 'Content-Encoding'],
+    ...[
+      'Content-Type',
+      'Content-Range',
+      'Authorization',
+      'Cookie',
+      'Set-Cookie',
+      'X-Forwarded-For',
+      'X_Forwarded_Host',
+    ],
+    ...['x-forwarded-Proto', 'Expect', 'Max-Forwards', 'Via', 'Forwarded', 'X-Real-IP', 'X-Request-Id', 'Keep-Alive'],
+    ...['Proxy-Authorization', 'Cache-Control', 'Range', 'Pragma', 'WWW-Authenticate'],
+  ]
+  for (const name of names) {
+    it(`is ${name}`, () => expect(forbiddenTrailer(['X-Sum', '1', name, 'x', 'Via', 'x'])).toBe(name))
+  }
+  it('is no field that is only about the body', () => {
+    expect(
+      forbiddenTrailer(['X-Sum', 'host', 'ETag', '1', 'Server-Timing', '2', 'Digest', '3', 'Hosts', '4']),
+    ).toBeNull()
+  })
+})
+
+describe('the roles of a field', () => {
+  const odd = (name: string, picks: readonly boolean[]): string =>
+    [...name].map((letter, index) => (picks[index] ? letter.toUpperCase() : letter.toLowerCase())).join('')
+
+  it('are the same in whatever case', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...commonSpellings),
+        fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }),
+        (name, picks) => {
+          expect(rolesOf(odd(name, picks))).toBe(rolesOf(name.toLowerCase()))
+        },
+      ),
+    )
+  })
+  it('are none for any other name', () => {
+    fc.assert(
+      fc.property(fc.string(), (name) => {
+        const plain = name.toLowerCase().replaceAll('_', '-')
+        expect(rolesOf(name) !== 0 && !commonSpellings.includes(plain)).toBe(false)
+      }),
+    )
+    expect(['constructor', '__proto__', '', 'te ', 'hos', 'X-Forwarded-Fo', 'x-forwarded-fos'].map(rolesOf)).toEqual(
+      new Array(7).fill(0),
+    )
+  })
+  it('are those of framing only for the name itself, and not for what looks like it', () => {
+    expect([rolesOf('Content_Length'), rolesOf('CONTENT-LENGTH') & role.contentLength]).toEqual([
+      role.neverTrailer,
+      role.contentLength,
+    ])
+  })
+})
+
 describe('who sent a request', () => {
   const trusted = (address: string) => address.startsWith('10.')
   const rows: { name: string; peer: string; forwardedFor: string[]; clientIp: string }[] = [
@@ -204,7 +288,21 @@ describe('who sent a request', () => {
       forwardedFor: ['192.0.2.9, <script>, 10.0.0.2'],
       clientIp: '10.0.0.2',
     },
-    { name: 'IPv6', peer: '10.0.0.1', forwardedFor: ['2001:db8::1'], clientIp: '2001:db8::1' },
+    { name: 'IPv6', peer: '10.0.0.1', forwardedFor: ['2001:DB8::1'], clientIp: '2001:DB8::1' },
+    {
+      name: 'an empty entry ends the chain',
+      peer: '10.0.0.1',
+      forwardedFor: ['192.0.2.9,,10.0.0.2'],
+      clientIp: '10.0.0.2',
+    },
+    { name: 'an empty first entry, too', peer: '10.0.0.1', forwardedFor: [',10.0.0.2'], clientIp: '10.0.0.2' },
+    { name: 'an empty line ends the chain', peer: '10.0.0.1', forwardedFor: ['192.0.2.9', ''], clientIp: '10.0.0.1' },
+    ...['1/2.3', '1.2.3.g', '::', `1.${'2'.repeat(44)}`].map((value) => ({
+      name: `${value} is no address`,
+      peer: '10.0.0.1',
+      forwardedFor: [value],
+      clientIp: '10.0.0.1',
+    })),
   ]
   for (const { name, peer, forwardedFor, clientIp } of rows) {
     it(name, () => {
@@ -288,6 +386,17 @@ describe('the head of a request to the endpoint', () => {
     ])
   })
 
+  it('has what the proxy says itself although Connection names it, whoever asks', () => {
+    const names = ['X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'X-Forwarded-Port', 'X-Forwarded-Prefix']
+    const own = [...names, 'X-Request-Id', 'Via', 'Host']
+    for (const trusted of [false, true]) {
+      const request = requestWith(['Connection', own.join(', '), ...lies])
+      const sent = requestHeaders(request, { clientIp: '1.1.1.1', trusted }, 'id', '/s')
+      expect(own.filter((name) => headerValue(sent, name.toLowerCase()) === null)).toEqual([])
+      expect(sent).toEqual(requestHeaders(requestWith(lies), { clientIp: '1.1.1.1', trusted }, 'id', '/s'))
+    }
+  })
+
   it('leaves out what there is nothing to say about', () => {
     expect(requestHeaders(requestWith([]), { clientIp: '192.0.2.1', trusted: false }, 'id', '')).toEqual([
       'X-Forwarded-For',
@@ -312,6 +421,17 @@ describe('the head of a response to the client', () => {
         'id',
       ),
     ).toEqual(['Via', '1.1 inner', 'Set-Cookie', 'a', 'Set-Cookie', 'b', 'X-Request-Id', 'id', 'Via', '1.1 evenkeel'])
+  })
+
+  it('has them although the endpoint’s Connection names them', () => {
+    expect(responseHeaders(['Connection', 'x-request-id, via, a', 'A', '1', 'B', '2'], 'id')).toEqual([
+      'B',
+      '2',
+      'X-Request-Id',
+      'id',
+      'Via',
+      '1.1 evenkeel',
+    ])
   })
 })
 

@@ -18,6 +18,7 @@ const plan: AttemptPlan = {
   responseHeaders: (headers) => [...headers],
   deadlines: { connectMs: 5_000, responseMs: 5_000, idleMs: 5_000 },
   keepAlive: false,
+  close: 'fin',
   bodyLimit: null,
   onHead: () => true,
 }

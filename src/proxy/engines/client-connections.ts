@@ -6,7 +6,7 @@
  * hundred, and what stands behind a request that was refused must never be served.
  */
 
-import type { Socket } from 'node:net'
+import { isIPv4, type Socket } from 'node:net'
 
 /** What happens when a connection's turn comes. Whoever never calls `done` lets nobody else have a turn. */
 export type Turn = (done: () => void) => void
@@ -136,6 +136,12 @@ export function lingeringClose(socket: Socket): void {
 }
 
 const lingerMs = 1_000
+
+/** The address of a peer, IPv4 in its plain form although the socket is one of IPv6. */
+export function plainAddress(address: string): string {
+  const mapped = address.startsWith('::ffff:') ? address.slice(7) : ''
+  return isIPv4(mapped) ? mapped : address
+}
 
 /**
  * Cuts a connection so that its peer cannot take what it got for all there is. Node's own `resetAndDestroy` sends an

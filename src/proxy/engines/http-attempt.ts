@@ -209,7 +209,7 @@ export class HttpAttempt {
     socket.once('free', () => {
       // From now on it may serve another exchange: this one must not touch it any more.
       this.#socket = null
-      this.#exchange.surroundings.sockets.release(this.#to, socket, this.#mayReuse)
+      this.#exchange.surroundings.sockets.release(this.#to, socket, this.#mayReuse, this.#plan.close)
     })
   }
 

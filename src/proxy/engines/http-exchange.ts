@@ -6,11 +6,11 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { isIPv4, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Endpoint } from '../../balancer/endpoint.ts'
 import type { Outcome } from '../../balancer/outcome.ts'
 import type { AttemptPlan, Exchange, ExchangeRequest, ExchangeStats, Reply } from '../exchange.ts'
-import { lingeringClose, reset } from './client-connections.ts'
+import { lingeringClose, plainAddress, reset } from './client-connections.ts'
 import { type Forward, HttpAttempt } from './http-attempt.ts'
 import type { UpstreamSockets } from './upstream-sockets.ts'
 
@@ -140,11 +140,6 @@ export class HttpExchange implements Exchange {
     // A reset, not a normal close: over HTTP/1.0 a plain end of the connection looks like the end of the body.
     reset(this.req.socket)
   }
-}
-
-function plainAddress(address: string): string {
-  const mapped = address.startsWith('::ffff:') ? address.slice(7) : ''
-  return isIPv4(mapped) ? mapped : address
 }
 
 function ignore(): void {}

@@ -3,11 +3,13 @@
  *
  * One fresh connection a request, or an idle one kept from an earlier request to the same endpoint. A connection that is
  * not kept is left to the endpoint to close: whoever closes first keeps the port in TIME_WAIT for a minute, and the
- * proxy would run out of ports at some 470 connections a second to one address.
+ * proxy would run out of ports at some 470 connections a second to one address. Or it is reset, where the config says
+ * so: then nobody keeps a TIME_WAIT.
  */
 
 import { connect, type Socket } from 'node:net'
 import type { Endpoint, EndpointId } from '../../balancer/endpoint.ts'
+import { reset } from './client-connections.ts'
 
 export type Acquired =
   | { readonly kind: 'connected'; readonly socket: Socket; readonly reused: boolean }
@@ -24,8 +26,12 @@ export interface UpstreamSockets {
     options: { readonly reuse: boolean; readonly connectMs: number },
     done: (result: Acquired) => void,
   ): () => void
-  /** Takes back a connection whose exchange is complete. `reuse`: keep it for the next request. */
-  release(to: Endpoint, socket: Socket, reuse: boolean): void
+  /**
+   * Takes back a connection whose exchange is complete.
+   * @param reuse keep it for the next request, if there is room
+   * @param close how it ends when it is not kept
+   */
+  release(to: Endpoint, socket: Socket, reuse: boolean, close: 'fin' | 'rst'): void
   /** Connections open now, idle ones included. */
   count(): number
   /** Closes idle connections to endpoints that are gone. */
@@ -152,13 +158,12 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
         socket.destroy()
       }
     },
-    release: (to, socket, reuse) => {
+    release: (to, socket, reuse, close) => {
       // Node's own agent does the same: else the socket would hold on to its last request, and that to all the rest.
       ;(socket as Socket & { _httpMessage?: unknown })._httpMessage = null
       const sockets = idle.get(to.id) ?? []
-      if (socket.destroyed || socket.readableEnded || (reuse && sockets.length >= maxIdlePerEndpoint)) {
-        socket.destroy()
-      } else if (reuse) {
+      const usable = !socket.destroyed && !socket.readableEnded
+      if (reuse && usable && sockets.length < maxIdlePerEndpoint) {
         idle.set(to.id, sockets)
         sockets.push(socket)
         expireAt(socket, now() + maxIdleMs)
@@ -166,6 +171,10 @@ export function createUpstreamSockets(now: () => number): UpstreamSockets {
         socket.on('end', destroyThis)
         socket.on('data', destroyThis)
         socket.resume()
+      } else if (close === 'rst') {
+        reset(socket)
+      } else if (reuse || !usable) {
+        socket.destroy()
       } else {
         leaveToEndpoint(socket)
       }

@@ -1,0 +1,487 @@
+/**
+ * One client's connection: which bytes are whose?
+ *
+ *   head ──▶ exchange (its body, then nothing) ──▶ head …
+ *     └──────────┴──▶ closing ──▶ gone
+ *
+ * One exchange at a time: requests that were sent ahead wait as bytes. What one client writes must happen in the order in
+ * which it was written (RFC 9112 §9.3.2), and what stands behind a refused request must never be served.
+ */
+
+import type { Socket } from 'node:net'
+import type { LimitOptions, RawHeaders, Reply } from '../../exchange.ts'
+import { forbiddenTrailer } from '../../headers.ts'
+import { plainAddress, reset } from '../client-connections.ts'
+import { Runs } from './answer-body.ts'
+import { ChunkedReader } from './chunked-reader.ts'
+import { type Deadlines, lookEveryMs, type Timed } from './deadlines.ts'
+import { endOfHead } from './head-end.ts'
+import { replyText } from './message-text.ts'
+import { type RefusedHead, type RequestHead, readRequestHead, refusalOfPartialHead } from './request-head.ts'
+
+/** What all connections of one engine share. */
+export interface ClientSurroundings {
+  readonly limits: LimitOptions
+  readonly chunkLimits: ConstructorParameters<typeof ChunkedReader>[0]
+  readonly deadlines: Deadlines
+  /** A request has come whose head is good. */
+  readonly onRequest: (connection: ClientConnection, head: RequestHead) => void
+  readonly onRefusal: (refusal: { status: number; detail: string; clientAddress: string }) => Reply
+  readonly onGone: (connection: ClientConnection) => void
+  /** The proxy itself is to blame; the connection has been cut. */
+  readonly onDefect: (error: Error) => void
+  /** True once the proxy wants to be rid of its clients. */
+  readonly isClosing: () => boolean
+}
+
+/** Who takes the body of the request under way, and is told what becomes of its client. */
+export interface ClientUser {
+  /** `bytes[start, end)` of the body. They are the taker's. False: no more for now, until `resumeBody`. */
+  onBody(bytes: Buffer, start: number, end: number): boolean
+  onBodyEnd(trailers: RawHeaders): void
+  onBodyMalformed(detail: string): void
+  /** What was written to the client is out: more may be written. */
+  onClientDrain(): void
+  onClientGone(): void
+  /** The client has ended its side behind a complete request. It may be gone, or wait for its answer. */
+  onClientEnded(): void
+  /** The deadline that the user set has passed. */
+  onDue(): void
+}
+
+/** With so many bytes that nobody takes yet, no more are read. */
+const maxAheadBytes = 64 * 1024
+/** How long a client may take to close behind the last answer, and its rest be read meanwhile: RFC 9112 §9.6. */
+const lingerMs = 1_000
+/** How long a client of an idle connection may take to send a request that it had already begun when we close. */
+export const idleGraceMs = 1_000
+
+/** How long the bytes before a cut have to reach the client. */
+const cutGraceMs = 2 * lookEveryMs
+
+const carriageReturn = 0x0d
+const lineFeed = 0x0a
+const nothing: Buffer = Buffer.alloc(0)
+
+type Phase = 'head' | 'exchange' | 'closing' | 'gone'
+
+export class ClientConnection implements Timed {
+  readonly socket: Socket
+  readonly clientAddress: string
+  readonly localPort: number
+  dueMs: number
+  readonly #surroundings: ClientSurroundings
+  #phase: Phase = 'head'
+  /** Bytes that have come and that nobody has taken. */
+  #ahead: Buffer = nothing
+  /** Of the head that comes in pieces, so much has been searched for its end. */
+  #searched = 0
+  /** When the head that has begun to come, or should come first of all, must be complete. */
+  #headDueMs: number | null
+  #reading = true
+  #consuming = false
+  /** The client has ended its side. */
+  #ended = false
+  #idleSinceMs: number
+
+  /** The body of the request under way: bytes still to come; with `#chunks`, whatever it says. */
+  #bodyLeft = 0
+  #chunks: ChunkedReader | null = null
+  #bodyIsComplete = true
+  /** Takes the body; null: nobody does yet. */
+  #user: ClientUser | null = null
+  #wantsBody = false
+  #persistent = false
+  /** The connection ends with a reset. */
+  #isCut = false
+
+  constructor(socket: Socket, surroundings: ClientSurroundings) {
+    this.socket = socket
+    this.#surroundings = surroundings
+    this.clientAddress = plainAddress(socket.remoteAddress ?? '')
+    this.localPort = socket.localPort ?? 0
+    const { deadlines, limits } = surroundings
+    deadlines.watch(this)
+    this.#idleSinceMs = deadlines.nowMs
+    this.#headDueMs = deadlines.nowMs + limits.clientHeaderTimeoutMs
+    this.dueMs = this.#headDueMs
+    socket.on('data', (bytes: Buffer) => this.#guard(() => this.#received(bytes)))
+    socket.on('drain', () => this.#guard(() => this.#user?.onClientDrain()))
+    socket.on('end', () => this.#guard(() => this.#endedByClient()))
+    socket.on('error', () => this.#guard(() => this.#lost()))
+    socket.on('close', () => this.#guard(() => this.#closed()))
+  }
+
+  /** An event is nobody's caller: a defect must end this connection, not the process. */
+  #guard(react: () => void): void {
+    try {
+      react()
+    } catch (error) {
+      this.#surroundings.onDefect(error as Error)
+      this.cut()
+    }
+  }
+
+  // What the exchange under way sees
+
+  /** True once nothing that is written can reach the client. */
+  get isGone(): boolean {
+    return this.#phase === 'gone' || this.#isCut || this.socket.destroyed
+  }
+
+  /** The client has ended its side; it may still read. */
+  get hasEnded(): boolean {
+    return this.#ended
+  }
+
+  get bodyIsComplete(): boolean {
+    return this.#bodyIsComplete
+  }
+
+  /** True when no further request will be served here: the answer must say so. */
+  get isLast(): boolean {
+    return !this.#persistent || (this.#surroundings.isClosing() && this.#ahead.length === 0)
+  }
+
+  get idleTimeoutMs(): number {
+    return this.#surroundings.limits.clientIdleTimeoutMs
+  }
+
+  /** The answer of the request under way is the last one on this connection. */
+  closeAfterAnswer(): void {
+    this.#persistent = false
+  }
+
+  /** From now on `user` is told what happens here; it gets no body before `resumeBody`. */
+  attach(user: ClientUser): void {
+    this.#user = user
+    this.#wantsBody = false
+  }
+
+  detach(): void {
+    this.#user = null
+    this.#wantsBody = false
+  }
+
+  /** The user takes (more of) the body: what is there already comes before this returns. */
+  resumeBody(): void {
+    this.#wantsBody = true
+    if (this.#ahead.length > 0) this.#consume(nothing)
+    this.#readOn()
+  }
+
+  /** Sets when the user's `onDue` is called. Infinity: never. */
+  setDue(afterMs: number): void {
+    this.dueMs = this.#surroundings.deadlines.nowMs + afterMs
+  }
+
+  /** True when the client has to read before more is written. */
+  get isFull(): boolean {
+    return this.socket.writableNeedDrain
+  }
+
+  /** Everything written so far has been handed over. */
+  get isFlushed(): boolean {
+    return this.socket.writableLength === 0
+  }
+
+  /** Calls back when everything written so far has been handed over: at once, mostly. */
+  whenFlushed(done: () => void): void {
+    if (this.isFlushed) done()
+    else this.socket.write('', done)
+  }
+
+  /** The answer is out. Goes on with the next request, or closes. */
+  answered(): void {
+    this.detach()
+    if (this.#phase !== 'exchange') return
+    if (!this.#persistent || (this.#ended && this.#ahead.length === 0)) return this.closeGently()
+    if (this.#bodyIsComplete) return this.#nextRequest()
+    // The rest of a body that nobody wants is read and dropped, so that the client comes to its end.
+    this.attach(new Dropping(this))
+    this.setDue(this.idleTimeoutMs)
+    this.resumeBody()
+  }
+
+  /** Cuts the connection: what was sent must not look complete. */
+  cut(): void {
+    if (this.isGone) return
+    const hasBegun = this.socket.bytesWritten > 0
+    this.#leave()
+    if (!hasBegun) return reset(this.socket)
+    // Some clients take a reset that arrives together with the last bytes for an ordinary end.
+    this.#phase = 'closing'
+    this.#readNoMore()
+    this.#isCut = true
+    this.setDue(cutGraceMs)
+  }
+
+  /** Behind the last answer: ends our side, and gives the client the time to end its own. */
+  closeGently(): void {
+    if (this.#phase === 'closing' || this.#phase === 'gone') return
+    this.#phase = 'closing'
+    this.#user = null
+    this.#ahead = nothing
+    this.setDue(lingerMs)
+    this.socket.end()
+    if (this.#ended) return
+    this.#readOn()
+  }
+
+  /** Takes the connection away from HTTP: bytes both ways until both sides are done. What came early is returned. */
+  becomeTunnel(): Buffer {
+    const early = this.#ahead
+    this.#ahead = nothing
+    this.#phase = 'closing'
+    this.#user = null
+    this.dueMs = Number.POSITIVE_INFINITY
+    this.socket.removeAllListeners('data')
+    this.socket.removeAllListeners('end')
+    this.socket.removeAllListeners('drain')
+    return early
+  }
+
+  /** Closes what has been idle for long enough, or everything; see `DataListener.close`. */
+  drain(startMs: number, late: boolean): void {
+    if (late) return this.#reset()
+    const quietSinceMs = Math.max(startMs, this.#idleSinceMs)
+    if (this.#phase === 'head' && this.#surroundings.deadlines.nowMs - quietSinceMs >= idleGraceMs) this.#lost()
+  }
+
+  /** Refuses what has come, and everything behind it. */
+  refuse(status: number, detail: string): void {
+    const reply = this.#surroundings.onRefusal({ status, detail, clientAddress: this.clientAddress })
+    if (this.socket.writable) this.socket.write(replyText(reply, ['Connection', 'close']), 'utf8')
+    this.closeGently()
+  }
+
+  // Bytes in
+
+  #received(bytes: Buffer): void {
+    if (this.#phase === 'closing') return
+    this.#consume(bytes)
+    if (this.#phase === 'exchange' && this.#ahead.length >= maxAheadBytes) this.#readNoMore()
+  }
+
+  #readNoMore(): void {
+    if (!this.#reading) return
+    this.#reading = false
+    this.socket.pause()
+  }
+
+  #readOn(): void {
+    if (this.#reading || (this.#phase !== 'closing' && this.#ahead.length >= maxAheadBytes)) return
+    this.#reading = true
+    this.socket.resume()
+  }
+
+  /** Hands bytes to whoever they are for, as far as somebody takes them; keeps the rest. */
+  #consume(more: Buffer): void {
+    const bytes = this.#ahead.length === 0 ? more : more.length === 0 ? this.#ahead : Buffer.concat([this.#ahead, more])
+    this.#ahead = bytes
+    // Somebody further down this stack is at it, and sees what has been added.
+    if (this.#consuming) return
+    this.#consuming = true
+    try {
+      while (this.#ahead.length > 0 && this.#step()) {}
+    } finally {
+      this.#consuming = false
+    }
+    if (this.#ended) this.#judgeEnd()
+  }
+
+  /** Takes some of what is there; false when nobody takes any. */
+  #step(): boolean {
+    if (this.#phase === 'head') return this.#readHead()
+    if (this.#phase === 'exchange' && !this.#bodyIsComplete && this.#wantsBody) return this.#readBody()
+    return false
+  }
+
+  #readHead(): boolean {
+    const bytes = this.#ahead
+    let start = 0
+    // RFC 9112 §2.2: an empty line before a request means nothing.
+    while (bytes[start] === carriageReturn && bytes[start + 1] === lineFeed) start += 2
+    const end = endOfHead(bytes, Math.max(start, this.#searched), bytes.length)
+    const { limits, deadlines } = this.#surroundings
+    if (end < 0) {
+      this.#ahead = bytes.subarray(start)
+      this.#searched = Math.max(0, this.#ahead.length - 3)
+      const text = this.#ahead.toString('latin1', 0, this.#ahead.length)
+      if (text === '' || text === '\r') return false
+      if (this.#headDueMs === null) {
+        this.#headDueMs = deadlines.nowMs + limits.clientHeaderTimeoutMs
+        this.dueMs = Math.min(this.dueMs, this.#headDueMs)
+      }
+      const refused = refusalOfPartialHead(text, limits)
+      if (refused !== null) this.refuse(refused.status, refused.detail)
+      return false
+    }
+    this.#searched = 0
+    this.#headDueMs = null
+    this.#ahead = end === bytes.length ? nothing : bytes.subarray(end)
+    return this.#begin(readRequestHead(bytes.toString('latin1', start, end - 2), limits))
+  }
+
+  #begin(head: RequestHead | RefusedHead): boolean {
+    if (head.kind === 'refused') {
+      this.refuse(head.status, head.detail)
+      return false
+    }
+    this.#phase = 'exchange'
+    this.dueMs = Number.POSITIVE_INFINITY
+    this.#persistent = head.keepAlive
+    this.#bodyLeft = head.contentLength
+    this.#chunks = head.chunked ? new ChunkedReader(this.#surroundings.chunkLimits) : null
+    this.#bodyIsComplete = !head.chunked && head.contentLength === 0
+    this.#surroundings.onRequest(this, head)
+    return true
+  }
+
+  #readBody(): boolean {
+    const bytes = this.#ahead
+    const user = this.#user as ClientUser
+    if (this.#chunks !== null) {
+      const reader = this.#chunks
+      const runs = new Runs()
+      const end = reader.read(bytes, 0, bytes.length, runs)
+      this.#ahead = end === bytes.length ? nothing : bytes.subarray(end)
+      for (let index = 0; index < runs.bounds.length; index += 2) {
+        this.#give(user, bytes, runs.bounds[index] as number, runs.bounds[index + 1] as number)
+      }
+      if (reader.state === 'malformed') {
+        this.#bodyIsComplete = true
+        this.#persistent = false
+        if (this.#user === user) user.onBodyMalformed(reader.fault)
+        return false
+      }
+      if (reader.state === 'done') this.#bodyEnds(user, reader.trailers)
+      return true
+    }
+    const length = Math.min(this.#bodyLeft, bytes.length)
+    this.#bodyLeft -= length
+    this.#ahead = length === bytes.length ? nothing : bytes.subarray(length)
+    this.#give(user, bytes, 0, length)
+    if (this.#bodyLeft === 0) this.#bodyEnds(user, [])
+    return true
+  }
+
+  #give(user: ClientUser, bytes: Buffer, start: number, end: number): void {
+    // The user may have left in the middle of it.
+    if (this.#user !== user || user.onBody(bytes, start, end)) return
+    this.#wantsBody = false
+    this.#readNoMore()
+  }
+
+  #bodyEnds(user: ClientUser, trailers: RawHeaders): void {
+    const forbidden = trailers.length === 0 ? null : forbiddenTrailer(trailers)
+    this.#bodyIsComplete = true
+    this.#chunks = null
+    if (forbidden !== null) {
+      this.#persistent = false
+      if (this.#user === user) user.onBodyMalformed(`The field ${forbidden} cannot be a trailer.`)
+      return
+    }
+    // What follows is read on, if only to see whether the client is still there.
+    this.#readOn()
+    if (this.#user === user) user.onBodyEnd(trailers)
+  }
+
+  #nextRequest(): void {
+    const { deadlines, limits } = this.#surroundings
+    this.#phase = 'head'
+    this.#idleSinceMs = deadlines.nowMs
+    this.dueMs = deadlines.nowMs + limits.clientIdleTimeoutMs
+    this.#readOn()
+    this.#consume(nothing)
+  }
+
+  // Ends
+
+  #endedByClient(): void {
+    this.#ended = true
+    this.#judgeEnd()
+    if (this.#phase === 'exchange' && this.#bodyIsComplete) this.#user?.onClientEnded()
+  }
+
+  /** What it means that nothing more will come. */
+  #judgeEnd(): void {
+    if (this.#phase === 'head') {
+      if (this.#ahead.length > 0) this.#lost()
+      else this.closeGently()
+    } else if (this.#phase === 'exchange' && !this.#bodyIsComplete) {
+      // Of chunks, what is still to come is known when all that is here has been read.
+      const missing = this.#chunks === null ? this.#ahead.length < this.#bodyLeft : this.#ahead.length === 0
+      if (missing) this.#lost()
+    }
+  }
+
+  /** The connection has died or is of no more use. */
+  #lost(): void {
+    if (this.#phase === 'gone') return
+    this.#leave()
+    this.socket.destroy()
+  }
+
+  #leave(): void {
+    if (this.#phase === 'gone') return
+    const user = this.#user
+    this.#phase = 'gone'
+    this.#user = null
+    this.#ahead = nothing
+    user?.onClientGone()
+  }
+
+  #closed(): void {
+    this.#leave()
+    this.#surroundings.deadlines.forget(this)
+    this.#surroundings.onGone(this)
+  }
+
+  #reset(): void {
+    this.#leave()
+    reset(this.socket)
+  }
+
+  onDue(): void {
+    if (this.#isCut) return this.#reset()
+    if (this.#phase === 'exchange') return void this.#user?.onDue()
+    if (this.#phase === 'head' && this.#headDueMs !== null) {
+      this.dueMs = Number.POSITIVE_INFINITY
+      return this.refuse(408, 'The request head did not arrive in time.')
+    }
+    this.#lost()
+  }
+}
+
+/** Takes the rest of a body whose answer is out. */
+class Dropping implements ClientUser {
+  readonly #connection: ClientConnection
+
+  constructor(connection: ClientConnection) {
+    this.#connection = connection
+  }
+
+  onBody(): boolean {
+    this.#connection.setDue(this.#connection.idleTimeoutMs)
+    return true
+  }
+
+  onBodyEnd(): void {
+    this.#connection.answered()
+  }
+
+  onBodyMalformed(): void {
+    this.#connection.closeGently()
+  }
+
+  onClientDrain(): void {}
+
+  onClientGone(): void {}
+
+  onClientEnded(): void {}
+
+  onDue(): void {
+    this.#connection.closeGently()
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * Where does a connection to an endpoint come from, and where does it go afterwards?
+ *
+ * One fresh connection a request, or an idle one kept from an earlier request to the same endpoint. A connection that is
+ * not kept is left to the endpoint to close, because whoever closes first keeps the port in TIME_WAIT
+ * (docs/decisions/005-who-closes-first.md); or it is reset, which leaves nothing on either side.
+ */
+
+import type { Endpoint, EndpointId } from '../../../balancer/endpoint.ts'
+import { reset } from '../client-connections.ts'
+import type { Deadlines, Timed } from './deadlines.ts'
+import { UpstreamSocket, type UpstreamUser } from './upstream-socket.ts'
+
+/** Below the 5 s after which Node's own servers close an idle connection: reusing one must not race with that. */
+const maxIdleMs = 4_000
+/** What cannot be sent twice goes only over a connection that was in use a moment ago. */
+const maxIdleUnsafeMs = 1_000
+const maxIdlePerEndpoint = 64
+/** How long an endpoint that was told `Connection: close` has to close: once to twice this. */
+const closeGraceMs = 10
+const sweepMs = 500
+
+export class UpstreamPool implements Timed {
+  dueMs = Number.POSITIVE_INFINITY
+  readonly #deadlines: Deadlines
+  /** The connections that are open or opening. */
+  readonly #open = new Set<UpstreamSocket>()
+  /** By endpoint, the one that was in use last at the end. */
+  readonly #idle = new Map<EndpointId, UpstreamSocket[]>()
+  /** Connections that their endpoints are closing: the older half is closed next. */
+  #closing: UpstreamSocket[] = []
+  #closingNext: UpstreamSocket[] = []
+  #closer: NodeJS.Timeout | null = null
+  readonly #idleUser: UpstreamUser
+  readonly #leavingUser: UpstreamUser
+
+  constructor(deadlines: Deadlines) {
+    this.#deadlines = deadlines
+    const gone = (socket: UpstreamSocket): void => {
+      this.#open.delete(socket)
+    }
+    // An endpoint that ends, or talks without being asked, is out of step: its connection is not for use.
+    const discard = (socket: UpstreamSocket): void => {
+      socket.destroy()
+    }
+    const idleGone = (socket: UpstreamSocket): void => {
+      this.#forget(socket)
+      gone(socket)
+    }
+    const quiet = { onConnect: ignore, onDrain: ignore, onDefect: ignore }
+    this.#idleUser = { ...quiet, onBytes: discard, onEnd: discard, onClose: idleGone }
+    this.#leavingUser = { ...quiet, onBytes: ignore, onEnd: ignore, onClose: gone }
+  }
+
+  /** Connections open now, idle ones included. */
+  get count(): number {
+    return this.#open.size
+  }
+
+  /**
+   * Gets a connection: `reused` and ready, or a fresh one whose user is told when it stands.
+   * @param replayable the request may be sent again if the connection turns out to be dead
+   */
+  acquire(to: Endpoint, user: UpstreamUser, reuse: boolean, replayable: boolean): UpstreamSocket {
+    const socket = reuse ? this.#takeIdle(to.id, replayable ? maxIdleMs : maxIdleUnsafeMs) : null
+    if (socket === null) return this.#connect(to, user)
+    socket.user = user
+    socket.reused = true
+    return socket
+  }
+
+  #connect(to: Endpoint, user: UpstreamUser): UpstreamSocket {
+    const socket = new UpstreamSocket(to.id, user)
+    this.#open.add(socket)
+    socket.connect({ host: to.address, port: to.port })
+    return socket
+  }
+
+  #takeIdle(to: EndpointId, maxAgeMs: number): UpstreamSocket | null {
+    const sockets = this.#idle.get(to)
+    const newest = sockets?.at(-1)
+    if (sockets === undefined || newest === undefined) return null
+    if (this.#deadlines.nowMs - newest.idleSinceMs > maxAgeMs) return null
+    sockets.pop()
+    return newest.writable ? newest : this.#takeIdle(to, maxAgeMs)
+  }
+
+  /** Takes back a connection whose exchange is complete. `reuse`: keep it for the next request. */
+  release(socket: UpstreamSocket, reuse: boolean, close: 'fin' | 'rst'): void {
+    if (socket.destroyed) {
+      this.discard(socket)
+    } else if (reuse) {
+      this.#keep(socket)
+    } else if (close === 'rst') {
+      socket.user = this.#leavingUser
+      reset(socket)
+    } else {
+      this.#leaveToEndpoint(socket)
+    }
+  }
+
+  /** Ends a connection that nobody can use any more. */
+  discard(socket: UpstreamSocket): void {
+    if (socket.closed) this.#open.delete(socket)
+    socket.user = this.#leavingUser
+    socket.destroy()
+  }
+
+  #keep(socket: UpstreamSocket): void {
+    let sockets = this.#idle.get(socket.endpoint)
+    if (sockets === undefined) {
+      sockets = []
+      this.#idle.set(socket.endpoint, sockets)
+    }
+    if (sockets.length >= maxIdlePerEndpoint) return this.discard(socket)
+    socket.user = this.#idleUser
+    socket.idleSinceMs = this.#deadlines.nowMs
+    sockets.push(socket)
+    if (this.dueMs !== Number.POSITIVE_INFINITY) return
+    this.dueMs = this.#deadlines.nowMs + sweepMs
+    this.#deadlines.watch(this)
+  }
+
+  /** Not read any more, so that the endpoint's end needs no turn of the event loop for each connection. */
+  #leaveToEndpoint(socket: UpstreamSocket): void {
+    socket.user = this.#leavingUser
+    socket.pause()
+    this.#closingNext.push(socket)
+    this.#closer ??= setTimeout(() => this.#closeOlder(), closeGraceMs)
+  }
+
+  #closeOlder(): void {
+    for (const socket of this.#closing) socket.destroy()
+    this.#closing = this.#closingNext
+    this.#closingNext = []
+    this.#closer = this.#closing.length > 0 ? setTimeout(() => this.#closeOlder(), closeGraceMs) : null
+  }
+
+  /** Time to look for connections that have been idle for too long. */
+  onDue(): void {
+    const oldestMs = this.#deadlines.nowMs - maxIdleMs
+    for (const [endpoint, sockets] of this.#idle) {
+      const young = sockets.findIndex((socket) => socket.idleSinceMs > oldestMs)
+      for (const socket of sockets.splice(0, young < 0 ? sockets.length : young)) socket.destroy()
+      if (sockets.length === 0) this.#idle.delete(endpoint)
+    }
+    this.dueMs = this.#deadlines.nowMs + sweepMs
+    if (this.#idle.size === 0) this.#rest()
+  }
+
+  #rest(): void {
+    this.dueMs = Number.POSITIVE_INFINITY
+    this.#deadlines.forget(this)
+  }
+
+  #forget(socket: UpstreamSocket): void {
+    const sockets = this.#idle.get(socket.endpoint)
+    const index = sockets?.indexOf(socket) ?? -1
+    if (index >= 0) sockets?.splice(index, 1)
+  }
+
+  /** Closes idle connections to endpoints that are gone. */
+  dropIdle(isGone: (endpoint: EndpointId) => boolean): void {
+    for (const [endpoint, sockets] of this.#idle) {
+      if (isGone(endpoint)) for (const socket of [...sockets]) socket.destroy()
+    }
+  }
+
+  /** Closes every connection that nobody uses. */
+  close(): void {
+    this.dropIdle(() => true)
+    for (const socket of [...this.#closing, ...this.#closingNext]) socket.destroy()
+    if (this.#closer !== null) clearTimeout(this.#closer)
+    this.#closer = null
+    this.#closing = []
+    this.#closingNext = []
+    this.#rest()
+  }
+}
+
+function ignore(): void {}
