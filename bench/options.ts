@@ -15,6 +15,8 @@ export interface BenchOptions {
   /** Null: all that are found. */
   readonly peers: readonly PeerName[] | null
   readonly engines: readonly string[]
+  /** A commit whose Evenkeel is measured beside this one; null: none. */
+  readonly against: string | null
   /** The target that others are compared with, by its name in the table. */
   readonly baseline: string
 }
@@ -24,21 +26,24 @@ export type BenchLine =
   | { readonly kind: 'help'; readonly text: string }
   | { readonly kind: 'wrong'; readonly message: string }
 
-const defaultScenarios: readonly ScenarioName[] = ['rate', 'max', 'memory']
+const quickScenarios: readonly ScenarioName[] = ['rate', 'max', 'memory']
+/** Evenkeel's default engine. */
 const defaultEngines: readonly string[] = ['http-proxy']
 
 const help = `Usage: npm run bench -- [options]
 
-  --quick             two short rounds: is it all right? (under a minute; the figures are rough)
-  --rounds N          rounds of each target, interleaved                       (5; quick 2)
-  --seconds N         how long one round of one target takes, about            (3; quick 1)
-  --scenario NAME     rate, max, memory (these three unless told), bodies, services; as often as needed
+  --quick             three short rounds: is it all right? (about a minute; the figures are rough)
+  --rounds N          rounds of each target, interleaved                       (5; quick 3)
+  --seconds N         how long one round of one target takes, about            (3; quick 0.7)
+  --scenario NAME     rate, max, memory, bodies, services; as often as needed  (all; quick the first three)
   --peers a,b         of http-proxy, nginx, haproxy, caddy, or none            (all that are on PATH)
   --engines a,b       Evenkeel's engines to measure                            (${defaultEngines.join(',')})
+  --against COMMIT    Evenkeel as of that commit, too: rate, max and bodies     (no other)
   --baseline NAME     whom the ratios are to, as the table names it            (http-proxy off)
   --help
 
-Writes bench/results/<time>.json. Exit 1 if a share is uneven, a request failed, or memory grew.
+Writes bench/results/<time>.json. Exit 1 if a share is uneven, a request failed, or memory grew; a goal that is missed
+is only told.
 bench/README.md says how to read the table.
 `
 
@@ -49,6 +54,7 @@ const flags = {
   scenario: { type: 'string', multiple: true },
   peers: { type: 'string' },
   engines: { type: 'string' },
+  against: { type: 'string' },
   baseline: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const
@@ -64,11 +70,16 @@ export function readBenchLine(args: readonly string[]): BenchLine {
       kind: 'run',
       options: {
         quick,
-        rounds: number('--rounds', values.rounds ?? (quick ? '2' : '5'), 1, 100),
-        seconds: number('--seconds', values.seconds ?? (quick ? '1' : '3'), 0.2, 600),
-        scenarios: namesIn((values.scenario ?? defaultScenarios).join(','), scenarioNames, '--scenario'),
+        rounds: number('--rounds', values.rounds ?? (quick ? '3' : '5'), 1, 100),
+        seconds: number('--seconds', values.seconds ?? (quick ? '0.7' : '3'), 0.2, 600),
+        scenarios: namesIn(
+          (values.scenario ?? (quick ? quickScenarios : scenarioNames)).join(','),
+          scenarioNames,
+          '--scenario',
+        ),
         peers,
         engines: values.engines === undefined ? defaultEngines : listIn(values.engines),
+        against: values.against ?? null,
         baseline: values.baseline ?? 'http-proxy off',
       },
     }

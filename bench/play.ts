@@ -2,12 +2,15 @@
 
 import { doubtsOf, problemsOf } from './judge.ts'
 import type { LoadJob } from './load/protocol.ts'
-import type { BenchOptions } from './options.ts'
+import type { BenchOptions, ScenarioName } from './options.ts'
 import { openStage, type Run, type Stage } from './stage.ts'
 import type { PeerName, Surroundings, Target, TargetSpec } from './targets.ts'
 
 /** One row's worth of one round. */
 export interface Sample extends Run {
+  /** The question that the run is to answer. */
+  readonly asks: ScenarioName
+  /** The title: one question may be played in several sizes. */
   readonly scenario: string
   readonly target: string
   /** From 1. */
@@ -37,6 +40,7 @@ export interface Bench extends Surroundings {
 export type Load = Omit<LoadJob, 'origin'>
 
 export interface Play {
+  readonly asks: ScenarioName
   readonly title: string
   readonly specs: readonly TargetSpec[]
   readonly instances: number
@@ -78,18 +82,24 @@ async function rounds(bench: Bench, plan: Play, { stage, perSecond }: WarmStage)
 
   const samples: Sample[] = []
   for (let round = 1; round <= plan.rounds; round++) {
-    for (const target of targets) {
+    // There and back again: whoever runs behind a neighbour that leaves much to clear up does so in every other round only.
+    for (const target of round % 2 === 1 ? targets : [...targets].reverse()) {
       const { name } = target.spec
       const load = plan.load(target.spec, perSecond.get(keyOf(target)) ?? 0)
       const run = await judgedRun(bench, plan, stage, target, load, `round ${round} of ${plan.rounds}`)
       if (load.kind !== 'paced') perSecond.set(keyOf(target), run.completed / run.seconds)
       const rate = load.kind === 'paced' ? load.rate : null
       for (const doubt of doubtsOf(run, rate)) bench.notes.add(`${plan.title}, ${name}: ${doubt}`)
-      samples.push({ ...run, scenario: plan.title, target: name, round })
+      samples.push({ ...run, asks: plan.asks, scenario: plan.title, target: name, round })
     }
   }
+  samples.sort((a, b) => a.round - b.round || order(targets, a) - order(targets, b))
   bench.samples.push(...samples)
   return samples
+}
+
+function order(targets: readonly Target[], { target }: Sample): number {
+  return targets.findIndex(({ spec }) => spec.name === target)
 }
 
 async function judgedRun(

@@ -20,7 +20,7 @@ export interface Row {
   /** The worst round's; null for `direct`, which has one instance. */
   readonly spread: number | null
   readonly rssMiB: Range | null
-  /** The most by which memory rose during a round; only where it was watched. */
+  /** The most by which memory rose, in all rounds, above where it stood before the first; only where it was watched. */
   readonly rssRiseMiB: number | null
   readonly targetBusy: Range | null
   readonly loadBusy: Range | null
@@ -36,7 +36,6 @@ export function rowsOf(samples: readonly Sample[], baseline: string): readonly R
     const directP99 = byRound(byTarget.get('direct') ?? [], ({ latencyMs }) => latencyMs.p99)
     for (const [target, runs] of byTarget) {
       const range = (figure: (sample: Sample) => number | null) => rangeOf([...byRound(runs, figure).values()])
-      const rises = runs.flatMap(({ rssRiseMiB }) => rssRiseMiB ?? [])
       rows.push({
         scenario,
         target,
@@ -62,7 +61,7 @@ export function rowsOf(samples: readonly Sample[], baseline: string): readonly R
               }),
         spread: target === 'direct' ? null : Math.max(...runs.map(({ spread }) => spread)),
         rssMiB: range(({ rssMiB }) => rssMiB),
-        rssRiseMiB: rises.length === 0 ? null : Math.max(...rises),
+        rssRiseMiB: riseOf(runs),
         targetBusy: range(({ busy }) => busy.target),
         loadBusy: range(({ busy }) => busy.load),
         originBusy: range(({ busy }) => busy.origin),
@@ -103,7 +102,15 @@ export function tableOf(rows: readonly Row[], baseline: string): string {
     }
     lines.push([`  ${row.target}`, ...shown.map(({ cell }) => cell(row) || '–')])
   }
-  const widths = shown.map((_, index) => Math.max(...lines.map((line) => line[index + 1]?.length ?? 0)))
+  return aligned(lines)
+}
+
+/** Lines of cells as columns, the first to the left and all others to the right; a line of one cell is a heading. */
+export function aligned(lines: readonly (readonly string[])[]): string {
+  const columns = Math.max(...lines.map((line) => line.length)) - 1
+  const widths = Array.from({ length: columns }, (_, index) =>
+    Math.max(...lines.map((line) => line[index + 1]?.length ?? 0)),
+  )
   const nameWidth = Math.max(...lines.map((line) => (line.length > 1 ? (line[0]?.length ?? 0) : 0)))
   return lines
     .map(([name = '', ...cells]) =>
@@ -112,7 +119,16 @@ export function tableOf(rows: readonly Row[], baseline: string): string {
     .join('\n')
 }
 
-function withRange(range: Range | null, digits: number): string {
+/** Over all runs of one target; null where memory was not watched. */
+export function riseOf(runs: readonly Sample[]): number | null {
+  const first = [...runs].sort((a, b) => a.round - b.round)[0]?.rssBeforeMiB ?? null
+  const peaks = runs.flatMap(({ rssBeforeMiB, rssRiseMiB }) =>
+    rssBeforeMiB === null || rssRiseMiB === null ? [] : [rssBeforeMiB + rssRiseMiB],
+  )
+  return first === null || peaks.length === 0 ? null : Math.max(...peaks) - first
+}
+
+export function withRange(range: Range | null, digits: number): string {
   if (range === null) return ''
   const [middle, min, max] = [range.median, range.min, range.max].map((value) => value.toFixed(digits))
   return min === max ? `${middle}` : `${middle} [${min}–${max}]`
@@ -129,7 +145,7 @@ function busy({ targetBusy, loadBusy, originBusy }: Row): string {
   return parts.every((part) => part === '–') ? '' : parts.join('/')
 }
 
-function grouped<T>(items: readonly T[], key: (item: T) => string): ReadonlyMap<string, readonly T[]> {
+export function grouped<T>(items: readonly T[], key: (item: T) => string): ReadonlyMap<string, readonly T[]> {
   const groups = new Map<string, T[]>()
   for (const item of items) {
     const group = groups.get(key(item))
@@ -139,7 +155,10 @@ function grouped<T>(items: readonly T[], key: (item: T) => string): ReadonlyMap<
   return groups
 }
 
-function byRound(samples: readonly Sample[], figure: (sample: Sample) => number | null): ReadonlyMap<number, number> {
+export function byRound(
+  samples: readonly Sample[],
+  figure: (sample: Sample) => number | null,
+): ReadonlyMap<number, number> {
   const figures = new Map<number, number>()
   for (const sample of samples) {
     const value = figure(sample)

@@ -10,7 +10,8 @@ import { availableParallelism, cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { build } from './build.ts'
+import { build, buildOf } from './build.ts'
+import { goalsOf, goalTable } from './goals.ts'
 import { measurable, missing } from './measure.ts'
 import { type BenchOptions, readBenchLine } from './options.ts'
 import type { Bench } from './play.ts'
@@ -50,10 +51,13 @@ async function run(options: BenchOptions): Promise<number> {
     const compiled = build(root)
     end.also(() => compiled.remove())
     if (compiled.complaints !== '') progress(`the compiler complains, and the bench goes on:\n${compiled.complaints}`)
+    const against = options.against === null ? null : buildOf(root, options.against)
+    if (against !== null) end.also(() => against.remove())
     const notes = new Set<string>()
     const bench: Bench = {
       fleet,
       build: compiled,
+      against,
       options,
       peers: availablePeers(options, notes),
       stages: new Map(),
@@ -94,11 +98,13 @@ function conclude(bench: Bench, seconds: number): number {
     bench.notes.add(`no target is called ${JSON.stringify(options.baseline)}: there are no ratios`)
   }
   const table = tableOf(rows, options.baseline)
+  const goals = goalsOf(samples, options.engines)
   const notes = [...bench.notes]
   const said = [
     '',
     table,
     '',
+    ...(goals.length === 0 ? [] : [goalTable(goals), '']),
     ...notes.map((note) => `note: ${note}`),
     ...problems.map((problem) => `FAILED: ${problem}`),
   ]
@@ -113,7 +119,7 @@ function conclude(bench: Bench, seconds: number): number {
     cpus: availableParallelism(),
     cpu: cpus()[0]?.model,
   }
-  const everything = { time, seconds, options, machine, rows, samples, notes, problems }
+  const everything = { time, seconds, options, machine, rows, goals, samples, notes, problems }
   writeFileSync(file, `${JSON.stringify(everything, null, 2)}\n`)
   bench.progress(`${problems.length === 0 ? 'all is well' : `${problems.length} failed`}; written to ${file}`)
   return problems.length === 0 ? 0 : 1

@@ -4,13 +4,12 @@ import { memoryProblems } from './judge.ts'
 import type { BenchOptions, ScenarioName } from './options.ts'
 import { type Bench, type Load, play, type Sample } from './play.ts'
 import { roundedUp } from './statistics.ts'
-import { direct, evenkeel, peer, serviceName, type TargetSpec } from './targets.ts'
+import { direct, evenkeel, manyServices, type PeerName, peer, serviceName, type TargetSpec } from './targets.ts'
 
 const connections = 50
 const rate = 1_000
 const bulkConnections = 4
 const mebibyte = 1024 * 1024
-const manyServices = 10_000
 const servicesAsked = 500
 
 export const scenarios: Readonly<Record<ScenarioName, (bench: Bench) => Promise<void>>> = {
@@ -21,10 +20,11 @@ export const scenarios: Readonly<Record<ScenarioName, (bench: Bench) => Promise<
     const baseline = peers.includes('http-proxy') && !options.quick ? [peer('http-proxy', false)] : []
     for (const instances of [1, 4]) {
       await play(bench, {
+        asks: 'rate',
         title: `${count(rate)} req/s, ${instances === 1 ? '1 instance' : `${instances} instances`}`,
         specs: [direct, ...evenkeels(options), ...baseline],
         instances,
-        rounds: options.quick ? 1 : Math.min(3, options.rounds),
+        rounds: options.quick ? 1 : options.rounds,
         sharesMustBeEven: true,
         fresh: false,
         traffic: 'small',
@@ -38,6 +38,7 @@ export const scenarios: Readonly<Record<ScenarioName, (bench: Bench) => Promise<
   max: async (bench) => {
     const { options, peers } = bench
     await play(bench, {
+      asks: 'max',
       title: 'max, 4 instances',
       specs: [direct, ...evenkeels(options), ...peers.flatMap((name) => [peer(name, false), peer(name, true)])],
       instances: 4,
@@ -57,6 +58,7 @@ export const scenarios: Readonly<Record<ScenarioName, (bench: Bench) => Promise<
     const parts = quick ? 4 : 10
     const specs = engines.map((engine) => evenkeel(engine, engines, false))
     const samples = await play(bench, {
+      asks: 'memory',
       title: `memory, ${count(part * parts)} requests`,
       specs,
       instances: 4,
@@ -91,8 +93,9 @@ export const scenarios: Readonly<Record<ScenarioName, (bench: Bench) => Promise<
         rate: 0,
       })
       await play(bench, {
+        asks: 'bodies',
         title: `bodies of ${mib} MiB`,
-        specs: [direct, ...evenkeels(options), ...peers.map((name) => peer(name, false))],
+        specs: [direct, ...evenkeels(options), ...bodyPeers(peers)],
         instances: 4,
         rounds: options.rounds,
         sharesMustBeEven: true,
@@ -109,24 +112,37 @@ export const scenarios: Readonly<Record<ScenarioName, (bench: Bench) => Promise<
     const { options } = bench
     const sizes = [1, manyServices]
     await play(bench, {
+      asks: 'services',
       title: `table of 1 and of ${count(manyServices)} services`,
       specs: options.engines.flatMap((engine) =>
-        sizes.map((services) => evenkeel(engine, options.engines, false, services)),
+        sizes.map((services) => evenkeel(engine, options.engines, false, { services })),
       ),
       instances: 4,
-      rounds: options.rounds,
+      // A few per cent are to be told apart: many short rounds do that better than few long ones.
+      rounds: options.rounds * 3,
       // Each service has a turn of its own, and hundreds of them are asked.
       sharesMustBeEven: false,
-      fresh: false,
+      // Neither has a warmer past than the other.
+      fresh: true,
       traffic: 'small',
-      warmUp: (spec) => closed(spec, warmUpRequests(options)),
-      load: (spec, perSecond) => closed(spec, perSecond * options.seconds),
+      warmUp: (spec) => closed(spec, 4 * warmUpRequests(options)),
+      load: (spec, perSecond) => closed(spec, (perSecond * options.seconds) / 2),
     })
   },
 }
 
-function evenkeels({ engines }: BenchOptions): readonly TargetSpec[] {
-  return engines.flatMap((engine) => [false, true].map((keepAlive) => evenkeel(engine, engines, keepAlive)))
+/** Every engine, without and with upstream keep-alive, of every build. */
+function evenkeels({ engines, against }: BenchOptions): readonly TargetSpec[] {
+  const commits = against === null ? [''] : ['', against]
+  return engines.flatMap((engine) =>
+    [false, true].flatMap((keepAlive) => commits.map((commit) => evenkeel(engine, engines, keepAlive, { commit }))),
+  )
+}
+
+/** nginx with a pool too: throughput is asked for in relation to it, either way. */
+function bodyPeers(peers: readonly PeerName[]): readonly TargetSpec[] {
+  const off = peers.map((name) => peer(name, false))
+  return peers.includes('nginx') ? [...off, peer('nginx', true)] : off
 }
 
 /** As many as the turns of 1 and of 4 instances and the connections divide evenly. */

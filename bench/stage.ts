@@ -9,7 +9,7 @@ import { platform } from 'node:os'
 import process from 'node:process'
 import { ask } from './ipc.ts'
 import type { LoadJob, LoadResult } from './load/protocol.ts'
-import { usageOf } from './measure.ts'
+import { processTree, usageOf } from './measure.ts'
 import type { OriginQuestion } from './origin.ts'
 import type { Address, Child } from './processes.ts'
 import { spreadOf } from './statistics.ts'
@@ -34,6 +34,8 @@ export interface Run {
   /** Of the target's own processes; null where it cannot be had or the target has none. */
   readonly cpuUsPerRequest: number | null
   readonly rssMiB: number | null
+  /** Before the run. */
+  readonly rssBeforeMiB: number | null
   /** By how much memory rose above where it stood before the run, at the most; `bulk` only. */
   readonly rssRiseMiB: number | null
   readonly busy: { readonly target: number | null; readonly load: number | null; readonly origin: number | null }
@@ -57,7 +59,12 @@ export async function openStage(instances: number, surroundings: Surroundings): 
   const up = new Map<string, Promise<Target>>()
 
   const counts = (): Promise<number[]> => ask(origin.process, { kind: 'counts' } satisfies OriginQuestion)
-  const processes = (target: Target) => ({ target: target.pids, load: [generator.pid], origin: [origin.pid] })
+  const processes = (target: Target) => ({
+    // Asked anew each time: nginx listens before it starts the process that works.
+    target: target.child === null ? [] : processTree(target.child.pid),
+    load: [generator.pid],
+    origin: [origin.pid],
+  })
 
   const targetFor = (spec: TargetSpec): Promise<Target> => {
     const target = up.get(spec.name) ?? startTarget(spec, addresses, surroundings)
@@ -92,6 +99,7 @@ export async function openStage(instances: number, surroundings: Surroundings): 
         bodyBytes: result.bodyBytes,
         cpuUsPerRequest: cpuMs === null ? null : (cpuMs * 1000) / Math.max(1, result.completed),
         rssMiB: own.length === 0 ? null : after.own.rssMiB,
+        rssBeforeMiB: own.length === 0 ? null : before.own.rssMiB,
         rssRiseMiB,
         busy: {
           target: share(cpuMs),

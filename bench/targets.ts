@@ -5,7 +5,6 @@ import { delimiter, join } from 'node:path'
 import process from 'node:process'
 import type { Build } from './build.ts'
 import { ask } from './ipc.ts'
-import { processTree } from './measure.ts'
 import { caddyConfig, haproxyConfig, nginxConfig, type PeerConfig } from './peers/configs.ts'
 import type { MendedQuestion } from './peers/http-proxy-mended.ts'
 import { type Address, type Child, type Fleet, freePort, untilListening } from './processes.ts'
@@ -21,6 +20,8 @@ export interface TargetSpec {
   readonly keepAlive: boolean
   /** Evenkeel's engine; empty for all others. */
   readonly engine: string
+  /** The commit that Evenkeel is built from; empty: the working tree. */
+  readonly commit: string
   /** How many services Evenkeel's table holds; each has the same instances. */
   readonly services: number
 }
@@ -29,32 +30,50 @@ export interface Target {
   readonly spec: TargetSpec
   /** `http://host:port` */
   readonly origin: string
-  /** The processes whose CPU and memory are its own; none for `direct`. */
-  readonly pids: readonly number[]
+  /** It and all processes that descend from it are the target; null for `direct`. */
   readonly child: Child | null
 }
 
 export interface Surroundings {
   readonly fleet: Fleet
   readonly build: Build
+  /** Of the commit that is measured beside the working tree. */
+  readonly against: Build | null
 }
+
+/** In the table of which it is asked whether it costs more than one of a single service. */
+export const manyServices = 10_000
 
 /** The service that requests are for. */
 export const serviceName = (index: number): string => (index === 0 ? 'web' : `web-${index}`)
 
 const listenHost = '127.0.0.1'
 
-export const direct: TargetSpec = { name: 'direct', kind: 'direct', keepAlive: true, engine: '', services: 0 }
+export const direct: TargetSpec = {
+  name: 'direct',
+  kind: 'direct',
+  keepAlive: true,
+  engine: '',
+  commit: '',
+  services: 0,
+}
 
 /** Named by its engine as soon as there are several. */
-export function evenkeel(engine: string, engines: readonly string[], keepAlive: boolean, services = 1): TargetSpec {
+export function evenkeel(
+  engine: string,
+  engines: readonly string[],
+  keepAlive: boolean,
+  { services = 1, commit = '' }: { readonly services?: number; readonly commit?: string } = {},
+): TargetSpec {
   const which = engines.length > 1 ? `evenkeel ${engine}` : 'evenkeel'
   const size = services > 1 ? `, ${services.toLocaleString('en')} services` : ''
-  return { name: `${which} ${keepAlive ? 'on' : 'off'}${size}`, kind: 'evenkeel', keepAlive, engine, services }
+  const whose = commit === '' ? '' : ` @${commit}`
+  const name = `${which} ${keepAlive ? 'on' : 'off'}${size}${whose}`
+  return { name, kind: 'evenkeel', keepAlive, engine, commit, services }
 }
 
 export function peer(kind: PeerName, keepAlive: boolean): TargetSpec {
-  return { name: `${kind} ${keepAlive ? 'on' : 'off'}`, kind, keepAlive, engine: '', services: 0 }
+  return { name: `${kind} ${keepAlive ? 'on' : 'off'}`, kind, keepAlive, engine: '', commit: '', services: 0 }
 }
 
 /** The program on PATH; null when this machine does not have it. */
@@ -82,7 +101,7 @@ export async function startTarget(
   if (kind === 'direct') {
     const [first] = instances
     if (first === undefined) throw new Error('there is no instance to go to directly')
-    return { spec, origin: `http://${first.host}:${first.port}`, pids: [], child: null }
+    return { spec, origin: `http://${first.host}:${first.port}`, child: null }
   }
   const { child, port } =
     kind === 'evenkeel'
@@ -90,7 +109,7 @@ export async function startTarget(
       : kind === 'http-proxy'
         ? await startMended(spec, instances, surroundings)
         : await startForeign(spec, kind, instances, surroundings)
-  return { spec, origin: `http://${listenHost}:${port}`, pids: processTree(child.pid), child }
+  return { spec, origin: `http://${listenHost}:${port}`, child }
 }
 
 interface Started {
@@ -101,7 +120,7 @@ interface Started {
 async function startEvenkeel(
   spec: TargetSpec,
   instances: readonly Address[],
-  { fleet, build }: Surroundings,
+  { fleet, build, against }: Surroundings,
 ): Promise<Started> {
   const places = instances.map(({ host, port }) => `${host}:${port}`)
   const services = Object.fromEntries(Array.from({ length: spec.services }, (_, index) => [serviceName(index), places]))
@@ -118,7 +137,9 @@ async function startEvenkeel(
   }
   const file = join(folderOf(spec, fleet), 'evenkeel.json')
   writeFileSync(file, JSON.stringify(config))
-  const args = [build.path('src/main.ts'), 'serve', '--config', file]
+  const program = spec.commit === '' ? build : against
+  if (program === null) throw new Error(`${spec.name} was not built`)
+  const args = [program.path('src/main.ts'), 'serve', '--config', file]
   const child = fleet.spawn(spec.name, process.execPath, args, { env: { NODE_ENV: 'production' } })
   // Its table is ready before its data port listens.
   await untilListening(child, listen)

@@ -8,7 +8,7 @@ export interface LoadJob {
   readonly kind: 'closed' | 'paced' | 'bulk'
   /** `http://host:port` */
   readonly origin: string
-  /** Taken in turn. */
+  /** Taken in turn; `closed`: each connection takes turns among a share of its own. */
   readonly paths: readonly string[]
   readonly connections: number
   /** Requests in all; at least as many as connections. */

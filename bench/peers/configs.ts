@@ -81,7 +81,6 @@ export function caddyConfig({ listen, instances, keepAlive }: PeerConfig): strin
   return `{
   admin off
   auto_https off
-  persist_config off
   log {
     output stderr
     level ERROR
@@ -92,6 +91,8 @@ http://:${listen.port} {
   reverse_proxy ${instances.map(at).join(' ')} {
     lb_policy round_robin
     transport http {
+      versions 1.1
+      compression off
       ${kept}
     }
   }

@@ -109,7 +109,7 @@ export function originOf(request: ExchangeRequest, isTrusted: (address: string) 
     for (let end = list.length; end >= 0; ) {
       const comma = end === 0 ? -1 : list.lastIndexOf(',', end - 1)
       const address = list.slice(comma + 1, end).trim()
-      if (!isAddressLike(address)) return { clientIp, trusted: true }
+      if (!addressLike.test(address)) return { clientIp, trusted: true }
       clientIp = address
       if (!isTrusted(address)) return { clientIp, trusted: true }
       end = comma
@@ -118,16 +118,7 @@ export function originOf(request: ExchangeRequest, isTrusted: (address: string) 
   return { clientIp, trusted: true }
 }
 
-/** 3 to 45 characters that addresses are written with. */
-function isAddressLike(text: string): boolean {
-  if (text.length < 3 || text.length > 45) return false
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    const letter = code | caseBit
-    if ((code < 0x2e || code > 0x3a || code === 0x2f) && (letter < 0x61 || letter > 0x66)) return false
-  }
-  return true
-}
+const addressLike = /^[0-9a-f.:]{3,45}$/i
 
 /**
  * The headers of the request to the endpoint, but for those of the connection and of framing.
@@ -135,35 +126,52 @@ function isAddressLike(text: string): boolean {
  */
 export function requestHeaders(request: ExchangeRequest, origin: Origin, requestId: string, prefix: string): string[] {
   const { rawHeaders } = request
-  const { trusted } = origin
-  const headers = endToEnd(rawHeaders, trusted ? role.droppedFromTrusted : role.droppedFromAnyone)
-  const believed = (name: string): string | null => (trusted ? headerValue(rawHeaders, name) : null)
-  const forwardedHost = believed('x-forwarded-host') ?? headerValue(rawHeaders, 'host')
-  const forwardedPrefix = (believed('x-forwarded-prefix') ?? '') + prefix
-
-  // From here on no `Connection` of anyone takes away a thing: this is what the proxy says itself.
-  headers.push(
-    'X-Forwarded-For',
-    trusted ? chainOf(request) : request.clientAddress,
-    'X-Forwarded-Proto',
-    believed('x-forwarded-proto') ?? (request.secure ? 'https' : 'http'),
-  )
-  if (forwardedHost !== null) headers.push('X-Forwarded-Host', forwardedHost)
-  headers.push('X-Forwarded-Port', believed('x-forwarded-port') ?? String(request.localPort))
-  if (forwardedPrefix !== '') headers.push('X-Forwarded-Prefix', forwardedPrefix)
+  const headers = endToEnd(rawHeaders, origin.trusted ? role.droppedFromTrusted : role.droppedFromAnyone)
+  const way = origin.trusted ? wayBehind(request, prefix) : wayHere(request, prefix)
+  // Added behind the others: no `Connection` takes away what the proxy says itself.
+  headers.push('X-Forwarded-For', way.addresses, 'X-Forwarded-Proto', way.proto)
+  if (way.host !== null) headers.push('X-Forwarded-Host', way.host)
+  headers.push('X-Forwarded-Port', way.port)
+  if (way.prefix !== '') headers.push('X-Forwarded-Prefix', way.prefix)
   headers.push('X-Request-Id', requestId, 'Via', request.httpVersion === '1.1' ? viaOfNew : viaOfOld)
   return headers
 }
 
+/** How a request came, as its endpoint is told. */
+interface Way {
+  readonly addresses: string
+  readonly proto: string
+  readonly host: string | null
+  readonly port: string
+  readonly prefix: string
+}
+
+/** What the proxy knows itself. */
+function wayHere({ rawHeaders, clientAddress, secure, localPort }: ExchangeRequest, prefix: string): Way {
+  return {
+    addresses: clientAddress,
+    proto: secure ? 'https' : 'http',
+    host: headerValue(rawHeaders, 'host'),
+    port: String(localPort),
+    prefix,
+  }
+}
+
+/** What a trusted proxy says of the way to it, and the proxy's own knowledge where it says nothing. */
+function wayBehind(request: ExchangeRequest, prefix: string): Way {
+  const { rawHeaders } = request
+  const here = wayHere(request, prefix)
+  return {
+    addresses: [...headerValues(rawHeaders, 'x-forwarded-for'), here.addresses].join(', '),
+    proto: headerValue(rawHeaders, 'x-forwarded-proto') ?? here.proto,
+    host: headerValue(rawHeaders, 'x-forwarded-host') ?? here.host,
+    port: headerValue(rawHeaders, 'x-forwarded-port') ?? here.port,
+    prefix: (headerValue(rawHeaders, 'x-forwarded-prefix') ?? '') + prefix,
+  }
+}
+
 const viaOfNew = '1.1 evenkeel'
 const viaOfOld = '1.0 evenkeel'
-
-/** Every address that a request came by, the peer's last. */
-function chainOf(request: ExchangeRequest): string {
-  const addresses = headerValues(request.rawHeaders, 'x-forwarded-for')
-  addresses.push(request.clientAddress)
-  return addresses.join(', ')
-}
 
 /** The headers of the endpoint's response as the client gets them, but for those of the connection and of framing. */
 export function responseHeaders(fromEndpoint: RawHeaders, requestId: string): string[] {
@@ -175,10 +183,7 @@ export function responseHeaders(fromEndpoint: RawHeaders, requestId: string): st
 /** The client's request id when it is sane: 1 to 128 visible ASCII characters; else null. */
 export function saneRequestId(headers: RawHeaders): string | null {
   const id = headerValue(headers, 'x-request-id')
-  if (id === null || id.length === 0 || id.length > 128) return null
-  for (let index = 0; index < id.length; index++) {
-    const code = id.charCodeAt(index)
-    if (code < 0x21 || code > 0x7e) return null
-  }
-  return id
+  return id === null || id === '' || id.length > 128 || invisible.test(id) ? null : id
 }
+
+const invisible = /[^!-~]/

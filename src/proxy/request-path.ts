@@ -16,6 +16,12 @@ export type Route =
     }
   | { readonly kind: 'invalid'; readonly detail: string }
 
+/**
+ * All that anything can be wrong with. Most targets have none of it, and this one look says so: a regular expression
+ * reads a string in less time than a loop over its characters.
+ */
+const worthALook = /[^!-"$&-[\]-~]|\.\./
+
 /** Visible ASCII without `#`: a fragment never belongs in a request target, and anything else must be encoded. */
 const allowedTarget = /^[!-"$-~]+$/
 const absoluteForm = /^https?:\/\/[^/?]*/i
@@ -26,26 +32,17 @@ const absoluteForm = /^https?:\/\/[^/?]*/i
  * @param stripsPrefix whether endpoints of a service see the path without base path and service name
  */
 export function routeOf(target: string, basePath: string, stripsPrefix: (service: string) => boolean): Route {
-  const isPath = target.charCodeAt(0) === slash
-  if (!isPath && !allowedTarget.test(target)) return invalid(mustBeEncoded)
-  const origin = isPath ? target : originFormOf(target)
+  const plain = !worthALook.test(target)
+  if (!plain && !allowedTarget.test(target)) {
+    return invalid('The request target has a character that must be percent-encoded, or a fragment.')
+  }
+  const origin = target.charCodeAt(0) === slash ? target : originFormOf(target)
   if (origin === null) return invalid('The request target is neither a path nor an http URL.')
 
-  // One look finds where the path ends, and whether it is plain: then there is nothing in it to be judged.
-  let pathEnd = origin.length
-  let plain = true
-  let previous = 0
-  for (let at = 0; at < origin.length; at++) {
-    const code = origin.charCodeAt(at)
-    if (code <= space || code >= del || code === hash) return invalid(mustBeEncoded)
-    if (pathEnd < origin.length) continue
-    if (code === question) pathEnd = at
-    else if (code === percent || code === backslash || (code === dot && previous === dot)) plain = false
-    previous = code
-  }
-
+  const queryStart = origin.indexOf('?')
+  const pathEnd = queryStart < 0 ? origin.length : queryStart
   const serviceStart = basePath.length + 1
-  if (!origin.startsWith(basePath) || pathEnd < serviceStart || origin.charCodeAt(basePath.length) !== slash) {
+  if (!origin.startsWith(basePath) || origin.charCodeAt(basePath.length) !== slash) {
     return invalid(`The path must be ${basePath}/<service>/<path>.`)
   }
   const nextSlash = origin.indexOf('/', serviceStart)
@@ -61,16 +58,7 @@ export function routeOf(target: string, basePath: string, stripsPrefix: (service
   return { kind: 'route', service, target: hasPath ? rest : `/${rest}`, prefix: origin.slice(0, serviceEnd) }
 }
 
-const mustBeEncoded = 'The request target has a character that must be percent-encoded, or a fragment.'
-
-const space = 0x20
-const hash = 0x23
-const percent = 0x25
-const dot = 0x2e
 const slash = 0x2f
-const question = 0x3f
-const backslash = 0x5c
-const del = 0x7f
 
 function invalid(detail: string): Route {
   return { kind: 'invalid', detail }

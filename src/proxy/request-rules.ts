@@ -11,6 +11,12 @@ export interface Violation {
   readonly detail: string
 }
 
+/** `host` or `host:port`, RFC 9110 §7.2: no userinfo, no path, no list. */
+const hostValue = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._~!$&'()*+;=%-]*)(?::\d{0,5})?$/i
+const lengthValue = /^\d{1,15}$/
+const slash = 0x2f
+const ofInterest = role.host | role.contentLength | role.transferEncoding
+
 /** The first rule that the head breaks; null when it breaks none. */
 export function violationOf(request: ExchangeRequest, limits: LimitOptions): Violation | null {
   const { rawHeaders, target } = request
@@ -20,15 +26,16 @@ export function violationOf(request: ExchangeRequest, limits: LimitOptions): Vio
   if (rawHeaders.length / 2 > limits.headerCount) {
     return { status: 431, detail: `The request has more than ${limits.headerCount} header fields.` }
   }
-  const judged: Judged = { bytes: 0, hosts: 0, host: '', lengths: 0, length: '', codings: 0, coding: '' }
+  let bytes = 0
+  const judged: Judged = { hosts: 0, host: '', lengths: 0, length: '', codings: 0, coding: '' }
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string
     const value = rawHeaders[index + 1] as string
-    judged.bytes += name.length + value.length + 4
+    bytes += name.length + value.length + 4
     const roles = rolesOf(name)
-    if ((roles & (role.host | role.contentLength | role.transferEncoding)) !== 0) take(judged, roles, value)
+    if ((roles & ofInterest) !== 0) take(judged, roles, value)
   }
-  if (judged.bytes > limits.headerBytes) {
+  if (bytes > limits.headerBytes) {
     return { status: 431, detail: `The header fields are longer than ${limits.headerBytes} bytes.` }
   }
   if (request.method === 'CONNECT')
@@ -38,7 +45,6 @@ export function violationOf(request: ExchangeRequest, limits: LimitOptions): Vio
 
 /** What the rules look at: how often a field comes, and its first value. */
 interface Judged {
-  bytes: number
   hosts: number
   host: string
   lengths: number
@@ -64,9 +70,7 @@ function framingViolation(request: ExchangeRequest, { lengths, length, codings, 
     }
   }
   if (lengths > 1) return bad('There is more than one Content-Length.')
-  if (lengths === 1 && (length.length > 15 || length === '' || !isDigits(length, 0))) {
-    return bad('Content-Length is not a number.')
-  }
+  if (lengths === 1 && !lengthValue.test(length)) return bad('Content-Length is not a number.')
   if (request.upgrade !== null && request.hasBody) return bad('A request to switch protocols cannot have a body.')
   return null
 }
@@ -74,9 +78,10 @@ function framingViolation(request: ExchangeRequest, { lengths, length, codings, 
 function hostViolation({ httpVersion, target }: ExchangeRequest, { hosts, host }: Judged): Violation | null {
   if (hosts > 1) return bad('There is more than one Host.')
   if (hosts === 0) return httpVersion === '1.1' ? bad('Host is missing.') : null
-  if (!isHost(host)) return bad('Host is not a host with an optional port.')
+  if (!hostValue.test(host)) return bad('Host is not a host with an optional port.')
   if (target.charCodeAt(0) === slash) return null
   const authority = /^https?:\/\/([^/?]*)/i.exec(target)?.[1]
+  if (authority === '') return bad('The request target has no authority.')
   if (authority !== undefined && authority.toLowerCase() !== host.toLowerCase()) {
     return bad('Host and the authority of the request target contradict each other.')
   }
@@ -90,44 +95,4 @@ function bodyViolation({ lengths, length }: Judged, { bodyBytes }: LimitOptions)
 
 function bad(detail: string): Violation {
   return { status: 400, detail }
-}
-
-const slash = 0x2f
-const colon = 0x3a
-const openBracket = 0x5b
-const closeBracket = 0x5d
-
-const inName = 1
-const inLiteral = 2
-/** Characters of a reg-name (RFC 3986 §3.2.2, without the comma, which makes lists) and of an IP literal. */
-const hostClasses = new Uint8Array(256)
-for (const letter of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~!$&'()*+;=%-") {
-  hostClasses[letter.charCodeAt(0)] = inName
-}
-for (const letter of '0123456789abcdefABCDEF:.') {
-  hostClasses[letter.charCodeAt(0)] = (hostClasses[letter.charCodeAt(0)] as number) | inLiteral
-}
-
-/** `host` or `host:port`, RFC 9110 §7.2: no userinfo, no path, no list. */
-function isHost(value: string): boolean {
-  const literal = value.charCodeAt(0) === openBracket
-  const wanted = literal ? inLiteral : inName
-  const start = literal ? 1 : 0
-  let at = start
-  while (at < value.length && (((hostClasses[value.charCodeAt(at)] ?? 0) as number) & wanted) !== 0) at++
-  if (literal) {
-    if (at === start || value.charCodeAt(at) !== closeBracket) return false
-    at++
-  }
-  if (at === value.length) return true
-  return value.charCodeAt(at) === colon && value.length - at <= 6 && isDigits(value, at + 1)
-}
-
-/** True when nothing but digits stands from `start` on. */
-function isDigits(text: string, start: number): boolean {
-  for (let index = start; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    if (code < 0x30 || code > 0x39) return false
-  }
-  return true
 }

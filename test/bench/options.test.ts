@@ -3,23 +3,24 @@
 import { expect, test } from 'vitest'
 import { readBenchLine } from '../../bench/options.ts'
 
-test('without arguments: the three scenarios, five rounds, all peers that are found', () => {
+test('without arguments: every scenario, five rounds, all peers that are found', () => {
   expect(readBenchLine([])).toEqual({
     kind: 'run',
     options: {
       quick: false,
       rounds: 5,
       seconds: 3,
-      scenarios: ['rate', 'max', 'memory'],
+      scenarios: ['rate', 'max', 'memory', 'bodies', 'services'],
       peers: null,
       engines: ['http-proxy'],
+      against: null,
       baseline: 'http-proxy off',
     },
   })
 })
 
 test.each([
-  [['--quick'], { quick: true, rounds: 2, seconds: 1 }],
+  [['--quick'], { quick: true, rounds: 3, seconds: 0.7, scenarios: ['rate', 'max', 'memory'] }],
   [['--quick', '--rounds', '7'], { quick: true, rounds: 7 }],
   [['--seconds', '0.5'], { seconds: 0.5 }],
   [['--scenario', 'max', '--scenario', 'bodies'], { scenarios: ['max', 'bodies'] }],
@@ -27,6 +28,7 @@ test.each([
   [['--peers', 'nginx, http-proxy'], { peers: ['nginx', 'http-proxy'] }],
   [['--peers', 'none'], { peers: [] }],
   [['--engines', 'http-proxy,wire'], { engines: ['http-proxy', 'wire'] }],
+  [['--against', 'HEAD~1'], { against: 'HEAD~1' }],
   [['--baseline', 'nginx off'], { baseline: 'nginx off' }],
 ])('%j', (args, expected) => {
   expect(readBenchLine(args)).toMatchObject({ kind: 'run', options: expected })

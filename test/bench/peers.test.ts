@@ -1,7 +1,12 @@
 /** Are the peers told what makes the comparison fair? */
 
-import { expect, test } from 'vitest'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
 import { caddyConfig, haproxyConfig, nginxConfig } from '../../bench/peers/configs.ts'
+import { programOf } from '../../bench/targets.ts'
 
 const plan = (keepAlive: boolean) => ({
   listen: { host: '127.0.0.1', port: 9000 },
@@ -35,6 +40,23 @@ test.each([
   for (const part of onlyOff) {
     expect(off).toContain(part)
     expect(on).not.toContain(part)
+  }
+})
+
+test.each([
+  ['nginx', nginxConfig, (file: string) => ['-t', '-e', 'stderr', '-c', file]],
+  ['haproxy', haproxyConfig, (file: string) => ['-c', '-f', file]],
+  ['caddy', caddyConfig, (file: string) => ['adapt', '--adapter', 'caddyfile', '--config', file]],
+] as const)('%s, where it is installed, accepts its config', (name, config, args) => {
+  const program = programOf(name)
+  if (program === null) return
+  const dir = mkdtempSync(join(tmpdir(), 'evenkeel-peers-'))
+  onTestFinished(() => rmSync(dir, { recursive: true }))
+  for (const keepAlive of [true, false]) {
+    const file = join(dir, `${name}.conf`)
+    writeFileSync(file, config({ ...plan(keepAlive), dir }))
+    const { status, stderr } = spawnSync(program, args(file), { encoding: 'utf8' })
+    expect(status, stderr).toBe(0)
   }
 })
 

@@ -37,6 +37,19 @@ test('what a proxy adds to the p99 is told of paced runs only', () => {
   expect(rowsOf(samples, 'x')[1]?.p99AddedMs).toBeNull()
 })
 
+test('memory rises above where it stood before the first round, in whatever round that is', () => {
+  const rows = rowsOf(
+    [
+      sampleOf('a', 1, { rssBeforeMiB: 80, rssRiseMiB: 10 }),
+      sampleOf('a', 2, { rssBeforeMiB: 95, rssRiseMiB: 7 }),
+      sampleOf('a', 3, { rssBeforeMiB: 85, rssRiseMiB: 1 }),
+    ],
+    'a',
+  )
+  expect(rows[0]?.rssRiseMiB).toBe(22)
+  expect(rowsOf([sampleOf('a', 1)], 'a')[0]?.rssRiseMiB).toBeNull()
+})
+
 test('the table: medians with their range, a dash for what there is not, no column that nobody fills', () => {
   const table = tableOf(rowsOf(samples, 'http-proxy off'), 'http-proxy off')
   const [head, scenario, direct, evenkeel] = table.split('\n')

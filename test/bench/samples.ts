@@ -15,6 +15,7 @@ export function runOf(differing: Partial<Run> = {}): Run {
     bodyBytes: 0,
     cpuUsPerRequest: 200,
     rssMiB: 80,
+    rssBeforeMiB: 80,
     rssRiseMiB: null,
     busy: { target: 0.9, load: 0.5, origin: 0.4 },
     shares: [250, 250, 250, 250],
@@ -24,7 +25,7 @@ export function runOf(differing: Partial<Run> = {}): Run {
 }
 
 export function sampleOf(target: string, round: number, differing: Partial<Run> = {}): Sample {
-  return { ...runOf(differing), scenario: 'max', target, round }
+  return { ...runOf(differing), asks: 'max', scenario: 'max', target, round }
 }
 
 function spread(shares: readonly number[] | undefined): number {

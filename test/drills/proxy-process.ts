@@ -1,7 +1,7 @@
 /** How does a drill run Evenkeel itself? As a user does: a process, its log, its admin port, its signals. */
 
 import { spawn } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile, readlink } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -18,10 +18,13 @@ export interface LogLine {
 }
 
 export interface ProxyOptions {
-  readonly consul: string
+  /** Its URL; absent: the config file names another source. */
+  readonly consul?: string
   /** `key.path=value` each. */
   readonly set?: readonly string[]
   readonly configFile?: string
+  /** For Node itself, in front of the program. */
+  readonly nodeArgs?: readonly string[]
 }
 
 /** One endpoint as `/api/services/{name}` shows it. */
@@ -29,6 +32,7 @@ export interface EndpointState {
   readonly endpoint: string
   readonly state: 'healthy' | 'ejected' | 'probing'
   readonly inRotation: boolean
+  readonly inFlight: number
 }
 
 export interface ProxyProcess {
@@ -47,17 +51,27 @@ export interface ProxyProcess {
   endpoints(service: string): Promise<readonly EndpointState[]>
   /** Waits until exactly these are in the table. */
   untilEndpoints(service: string, endpoints: readonly string[], deadlineMs?: number): Promise<void>
+  /** What it has written on stderr; the end of it. */
+  complaint(): string
+  isRunning(): boolean
+  /** What it has open, as the system counts; `files` are all, sockets included. */
+  openFiles(): Promise<{ readonly sockets: number; readonly files: number }>
   /** Resident memory, now and at its highest. */
   memory(): Promise<{ readonly nowBytes: number; readonly peakBytes: number }>
   signal(signal: NodeJS.Signals): void
   readonly exited: Promise<Exit>
 }
 
+/** The engine that drills run over; null: Evenkeel's default. What a drill sets itself wins. */
+export const drillEngine: { name: string | null } = { name: null }
+
 /** Starts `evenkeel serve` on free ports and waits until both are open. */
 export async function startProxy(scope: Scope, options: ProxyOptions): Promise<ProxyProcess> {
   const args = [
+    ...(options.nodeArgs ?? []),
     ...['--import', 'tsx', join(repository, 'src/main.ts'), 'serve', '--port', '0', '--admin-port', '0'],
-    ...['--consul', options.consul],
+    ...(options.consul === undefined ? [] : ['--consul', options.consul]),
+    ...(drillEngine.name === null ? [] : ['--set', `engine=${drillEngine.name}`]),
     ...(options.configFile === undefined ? [] : ['--config', options.configFile]),
     ...(options.set ?? []).flatMap((setting) => ['--set', setting]),
   ]
@@ -128,6 +142,15 @@ export async function startProxy(scope: Scope, options: ProxyOptions): Promise<P
         deadlineMs,
       )
     },
+    complaint: () => complaint,
+    isRunning: () => !hasEnded,
+    openFiles: async () => {
+      const folder = `/proc/${child.pid}/fd`
+      // One that is closed while we look is not open.
+      const open = await Promise.all((await readdir(folder)).map((fd) => readlink(join(folder, fd)).catch(() => null)))
+      const files = open.filter((target) => target !== null)
+      return { sockets: files.filter((target) => target.startsWith('socket:')).length, files: files.length }
+    },
     memory: async () => {
       const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
       const bytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024
@@ -162,7 +185,8 @@ function get(port: number, path: string): Promise<{ status: number; text: string
   })
 }
 
-function sumOf(exposition: string, name: string, labels: Readonly<Record<string, string>>): number {
+/** The sum of a metric's series whose labels include those given. */
+export function sumOf(exposition: string, name: string, labels: Readonly<Record<string, string>>): number {
   let sum = 0
   for (const line of exposition.split('\n')) {
     const [, metric, given = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []

@@ -1,10 +1,11 @@
 /**
- * `npm run drills [-- NAME…]`: every drill, or those named, at full size.
+ * `npm run drills [-- NAME…]`: every drill, or those named, at full size; the soak, which takes minutes, only when named.
  *
  * Prints what each one measured beside what is asked of it. Exit 1 when a promise is broken; a time that is worse than
  * hoped for is only told, for it depends on the machine.
  */
 
+import { parseArgs } from 'node:util'
 import { consulAway, consulAwayFull } from './consul-away.ts'
 import { drain, drainFull } from './drain.ts'
 import { even, evenFull } from './even.ts'
@@ -12,14 +13,40 @@ import type { Findings } from './findings.ts'
 import { flip, flipFull } from './flip.ts'
 import { kill, killFull } from './kill.ts'
 import { memory, memoryFull } from './memory.ts'
+import { drillEngine } from './proxy-process.ts'
 import { reload, reloadFull } from './reload.ts'
 import { sick, sickFull } from './sick.ts'
+import { soak, soakFull } from './soak.ts'
 import { walk, walkFull } from './walk.ts'
 
 interface Drill {
   readonly asked: string
+  /** Runs only when it is named. */
+  readonly isLong?: true
   readonly run: () => Promise<Findings>
 }
+
+const usage = 'npm run drills -- [NAME…] [--engine NAME] [--minutes N] [--seed N]   (the last two: soak)'
+
+function readArguments() {
+  try {
+    const options = { engine: { type: 'string' }, minutes: { type: 'string' }, seed: { type: 'string' } } as const
+    return parseArgs({ options, allowPositionals: true })
+  } catch {
+    print(usage)
+    process.exit(2)
+  }
+}
+
+function number(flag: string, text: string | undefined, otherwise: number): number {
+  const value = text === undefined ? otherwise : Number(text)
+  if (value > 0) return value
+  print(`${flag} is a number above 0: ${usage}`)
+  process.exit(2)
+}
+
+const { values, positionals } = readArguments()
+drillEngine.name = values.engine ?? null
 
 const drills: Readonly<Record<string, Drill>> = {
   walk: {
@@ -58,6 +85,18 @@ const drills: Readonly<Record<string, Drill>> = {
     asked: '1 GiB up and down and 100 slow readers: whole, and in constant memory',
     run: () => memory(memoryFull),
   },
+  soak: {
+    asked: 'minutes of all that clients and instances can do wrong: good answers exact, and nothing is left behind',
+    isLong: true,
+    run: () =>
+      soak({
+        ...soakFull,
+        minutes: number('--minutes', values.minutes, soakFull.minutes),
+        seed: number('--seed', values.seed, Date.now() % 1_000_000),
+        engine: values.engine ?? 'http-proxy',
+        progress: (line) => void process.stderr.write(`  ${line}\n`),
+      }),
+  },
 }
 
 function print(line: string): void {
@@ -80,7 +119,7 @@ async function runDrill(name: string, { asked, run }: Drill): Promise<boolean> {
   return findings.broken.length === 0
 }
 
-const wanted = process.argv.slice(2)
+const wanted = positionals
 const unknown = wanted.filter((name) => !(name in drills))
 if (unknown.length > 0) {
   print(`no such drill: ${unknown.join(', ')}; there are ${Object.keys(drills).join(', ')}`)
@@ -88,7 +127,7 @@ if (unknown.length > 0) {
 }
 let allKept = true
 for (const [name, drill] of Object.entries(drills)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue
+  if (wanted.length > 0 ? !wanted.includes(name) : drill.isLong) continue
   allKept = (await runDrill(name, drill)) && allKept
 }
 process.exitCode = allKept ? 0 : 1

@@ -1,9 +1,10 @@
 /** How does an endpoint's body reach the client? Read by its own framing, written by what the client understands. */
 
 import { trailersOf } from '../../headers.ts'
-import { ChunkedReader, type ChunkSink } from './chunked-reader.ts'
+import { ChunkedReader } from './chunked-reader.ts'
 import { JoinedWriter } from './joined-writer.ts'
 import { fieldLines } from './message-text.ts'
+import { Runs } from './request-body.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { WireExchange } from './wire-exchange.ts'
 
@@ -46,7 +47,11 @@ export class AnswerBody {
 
   /** Passes on what there is of the body in `bytes[start, end)`; returns the index behind it. */
   pass(bytes: Buffer, start: number, end: number): number {
-    const used = this.isComplete ? start : this.#chunks === null ? this.#raw(bytes, start, end) : this.#decoded(bytes, start, end)
+    const used = this.isComplete
+      ? start
+      : this.#chunks === null
+        ? this.#raw(bytes, start, end)
+        : this.#decoded(bytes, start, end)
     this.writer.flush()
     return used
   }
@@ -67,7 +72,7 @@ export class AnswerBody {
     if (stop === start) return stop
     this.#exchange.stats.bytesOut += stop - start
     if (this.isChunked) this.writer.add(`${(stop - start).toString(16)}\r\n`)
-    this.writer.addBytes(bytes, start, stop, true)
+    this.writer.addBytes(bytes, start, stop)
     if (this.isChunked) this.writer.add('\r\n')
     return stop
   }
@@ -81,7 +86,7 @@ export class AnswerBody {
       this.#exchange.stats.bytesOut += runs.length
       if (this.isChunked) this.writer.add(`${runs.length.toString(16)}\r\n`)
       for (let index = 0; index < runs.bounds.length; index += 2) {
-        this.writer.addBytes(bytes, runs.bounds[index] as number, runs.bounds[index + 1] as number, true)
+        this.writer.addBytes(bytes, runs.bounds[index] as number, runs.bounds[index + 1] as number)
       }
       if (this.isChunked) this.writer.add('\r\n')
     }
@@ -90,16 +95,5 @@ export class AnswerBody {
     this.isComplete = true
     if (this.isChunked) this.writer.add(`0\r\n${fieldLines(trailersOf(reader.trailers))}\r\n`)
     return used
-  }
-}
-
-/** Where the data of some chunks is: start, end, start, end … */
-export class Runs implements ChunkSink {
-  readonly bounds: number[] = []
-  length = 0
-
-  onData(_bytes: Buffer, start: number, end: number): void {
-    this.bounds.push(start, end)
-    this.length += end - start
   }
 }

@@ -8,7 +8,7 @@
  * Sizes have no sign, no prefix and no blanks, lines end with CR LF and nothing else, extensions are dropped.
  */
 
-import { bytesOf, classes, cr, FieldLines, inValue, lf, tab } from './field-lines.ts'
+import { bytesOf, FieldLines, valueBytes } from './field-lines.ts'
 
 export interface ChunkSink {
   /** Chunk data, without its framing: bytes[start, end), never empty. */
@@ -25,6 +25,9 @@ export interface ChunkLimits {
 
 type Place = 'size' | 'extension' | 'size-lf' | 'data' | 'data-cr' | 'data-lf' | 'trailer' | 'trailer-lf'
 
+const tab = 0x09
+const lf = 0x0a
+const cr = 0x0d
 const semicolon = 0x3b
 /** Enough for any size that a number can hold. */
 const maxSizeDigits = 16
@@ -86,7 +89,7 @@ export class ChunkedReader {
         return this.#takeSize(byte)
       case 'extension':
         if (byte === cr) this.#place = 'size-lf'
-        else if (byte === tab || ((classes[byte] as number) & inValue) === 0) {
+        else if (byte === tab || valueBytes[byte] === 0) {
           this.#fail('A chunk extension has a control character in it')
         } else if (++this.#extensionBytes > this.#limits.extensionBytes) this.#fail(this.#longExtensions())
         return
@@ -134,10 +137,10 @@ export class ChunkedReader {
   #readTrailer(bytes: Buffer, start: number, end: number): number {
     let at = start
     let byte = bytes[at] as number
-    while (at < end && ((classes[byte] as number) & inValue) !== 0) byte = bytes[++at] as number
-    const room = Math.max(0, this.#limits.trailerBytes - this.#trailerBytes - this.#line.length)
+    while (at < end && valueBytes[byte] === 1) byte = bytes[++at] as number
+    const room = this.#limits.trailerBytes - this.#trailerBytes - this.#line.length
     if (at - start > room) {
-      this.#fail(`The trailer fields are longer than ${this.#limits.trailerBytes} bytes`)
+      this.#fail(this.#longTrailers())
       return start + room + 1
     }
     this.#line += bytes.toString('latin1', start, at)
@@ -155,15 +158,20 @@ export class ChunkedReader {
     }
     const { trailerBytes, trailerCount } = this.#limits
     this.#trailerBytes += line.length + 2
+    if (this.#trailerBytes > trailerBytes) return this.#fail(this.#longTrailers())
     const lines = new FieldLines()
     const text = `${line}\r\n`
-    const odd = lines.read(text, bytesOf(text), 0, trailerBytes + 2, 1)
+    const odd = lines.read(text, bytesOf(text), 0, trailerBytes, 1)
     if (odd !== null) return this.#fail(`A trailer line is malformed: ${odd.detail}`)
     if (this.trailers.length === trailerCount * 2)
       return this.#fail(`There are more than ${trailerCount} trailer fields`)
     this.trailers.push(lines.raw[0] as string, lines.raw[1] as string)
     this.#line = ''
     this.#place = 'trailer'
+  }
+
+  #longTrailers(): string {
+    return `The trailer fields are longer than ${this.#limits.trailerBytes} bytes`
   }
 
   #longExtensions(): string {

@@ -9,44 +9,29 @@
  */
 
 import type { Socket } from 'node:net'
-import type { LimitOptions, RawHeaders, Reply } from '../../exchange.ts'
-import { forbiddenTrailer } from '../../headers.ts'
+import type { LimitOptions, Refusal, Reply } from '../../exchange.ts'
 import { plainAddress, reset } from '../client-connections.ts'
-import { Runs } from './answer-body.ts'
-import { ChunkedReader } from './chunked-reader.ts'
+import type { ChunkLimits } from './chunked-reader.ts'
+import { type ClientUser, Dropping } from './client-user.ts'
 import { type Deadlines, lookEveryMs, type Timed } from './deadlines.ts'
 import { endOfHead } from './head-end.ts'
 import { replyText } from './message-text.ts'
+import { RequestBody, Runs } from './request-body.ts'
 import { type RefusedHead, type RequestHead, readRequestHead, refusalOfPartialHead } from './request-head.ts'
 
 /** What all connections of one engine share. */
 export interface ClientSurroundings {
   readonly limits: LimitOptions
-  readonly chunkLimits: ConstructorParameters<typeof ChunkedReader>[0]
+  readonly chunkLimits: ChunkLimits
   readonly deadlines: Deadlines
   /** A request has come whose head is good. */
   readonly onRequest: (connection: ClientConnection, head: RequestHead) => void
-  readonly onRefusal: (refusal: { status: number; detail: string; clientAddress: string }) => Reply
+  readonly onRefusal: (refusal: Refusal) => Reply
   readonly onGone: (connection: ClientConnection) => void
   /** The proxy itself is to blame; the connection has been cut. */
   readonly onDefect: (error: Error) => void
   /** True once the proxy wants to be rid of its clients. */
   readonly isClosing: () => boolean
-}
-
-/** Who takes the body of the request under way, and is told what becomes of its client. */
-export interface ClientUser {
-  /** `bytes[start, end)` of the body. They are the taker's. False: no more for now, until `resumeBody`. */
-  onBody(bytes: Buffer, start: number, end: number): boolean
-  onBodyEnd(trailers: RawHeaders): void
-  onBodyMalformed(detail: string): void
-  /** What was written to the client is out: more may be written. */
-  onClientDrain(): void
-  onClientGone(): void
-  /** The client has ended its side behind a complete request. It may be gone, or wait for its answer. */
-  onClientEnded(): void
-  /** The deadline that the user set has passed. */
-  onDue(): void
 }
 
 /** With so many bytes that nobody takes yet, no more are read. */
@@ -62,6 +47,8 @@ const cutGraceMs = 2 * lookEveryMs
 const carriageReturn = 0x0d
 const lineFeed = 0x0a
 const nothing: Buffer = Buffer.alloc(0)
+
+const noBody = new RequestBody(0, false, { trailerBytes: 0, trailerCount: 0, extensionBytes: 0 })
 
 type Phase = 'head' | 'exchange' | 'closing' | 'gone'
 
@@ -84,10 +71,8 @@ export class ClientConnection implements Timed {
   #ended = false
   #idleSinceMs: number
 
-  /** The body of the request under way: bytes still to come; with `#chunks`, whatever it says. */
-  #bodyLeft = 0
-  #chunks: ChunkedReader | null = null
-  #bodyIsComplete = true
+  /** Of the request under way. */
+  #body: RequestBody = noBody
   /** Takes the body; null: nobody does yet. */
   #user: ClientUser | null = null
   #wantsBody = false
@@ -135,7 +120,7 @@ export class ClientConnection implements Timed {
   }
 
   get bodyIsComplete(): boolean {
-    return this.#bodyIsComplete
+    return this.#body.isComplete
   }
 
   /** True when no further request will be served here: the answer must say so. */
@@ -196,10 +181,9 @@ export class ClientConnection implements Timed {
     this.detach()
     if (this.#phase !== 'exchange') return
     if (!this.#persistent || (this.#ended && this.#ahead.length === 0)) return this.closeGently()
-    if (this.#bodyIsComplete) return this.#nextRequest()
+    if (this.#body.isComplete) return this.#nextRequest()
     // The rest of a body that nobody wants is read and dropped, so that the client comes to its end.
     this.attach(new Dropping(this))
-    this.setDue(this.idleTimeoutMs)
     this.resumeBody()
   }
 
@@ -258,7 +242,7 @@ export class ClientConnection implements Timed {
   // Bytes in
 
   #received(bytes: Buffer): void {
-    if (this.#phase === 'closing') return
+    if (this.#phase === 'closing' || this.#phase === 'gone') return
     this.#consume(bytes)
     if (this.#phase === 'exchange' && this.#ahead.length >= maxAheadBytes) this.#readNoMore()
   }
@@ -293,7 +277,7 @@ export class ClientConnection implements Timed {
   /** Takes some of what is there; false when nobody takes any. */
   #step(): boolean {
     if (this.#phase === 'head') return this.#readHead()
-    if (this.#phase === 'exchange' && !this.#bodyIsComplete && this.#wantsBody) return this.#readBody()
+    if (this.#phase === 'exchange' && !this.#body.isComplete && this.#wantsBody) return this.#readBody()
     return false
   }
 
@@ -331,60 +315,40 @@ export class ClientConnection implements Timed {
     this.#phase = 'exchange'
     this.dueMs = Number.POSITIVE_INFINITY
     this.#persistent = head.keepAlive
-    this.#bodyLeft = head.contentLength
-    this.#chunks = head.chunked ? new ChunkedReader(this.#surroundings.chunkLimits) : null
-    this.#bodyIsComplete = !head.chunked && head.contentLength === 0
+    const hasBody = head.chunked || head.contentLength > 0
+    this.#body = hasBody ? new RequestBody(head.contentLength, head.chunked, this.#surroundings.chunkLimits) : noBody
     this.#surroundings.onRequest(this, head)
     return true
   }
 
   #readBody(): boolean {
     const bytes = this.#ahead
-    const user = this.#user as ClientUser
-    if (this.#chunks !== null) {
-      const reader = this.#chunks
-      const runs = new Runs()
-      const end = reader.read(bytes, 0, bytes.length, runs)
-      this.#ahead = end === bytes.length ? nothing : bytes.subarray(end)
-      for (let index = 0; index < runs.bounds.length; index += 2) {
-        this.#give(user, bytes, runs.bounds[index] as number, runs.bounds[index + 1] as number)
-      }
-      if (reader.state === 'malformed') {
-        this.#bodyIsComplete = true
-        this.#persistent = false
-        if (this.#user === user) user.onBodyMalformed(reader.fault)
-        return false
-      }
-      if (reader.state === 'done') this.#bodyEnds(user, reader.trailers)
-      return true
+    const body = this.#body
+    const runs = new Runs()
+    const end = body.read(bytes, runs)
+    this.#ahead = end === bytes.length ? nothing : bytes.subarray(end)
+    for (let index = 0; index < runs.bounds.length; index += 2) {
+      this.#give(bytes, runs.bounds[index] as number, runs.bounds[index + 1] as number)
     }
-    const length = Math.min(this.#bodyLeft, bytes.length)
-    this.#bodyLeft -= length
-    this.#ahead = length === bytes.length ? nothing : bytes.subarray(length)
-    this.#give(user, bytes, 0, length)
-    if (this.#bodyLeft === 0) this.#bodyEnds(user, [])
+    if (body.fault !== null) {
+      this.#body = noBody
+      this.#persistent = false
+      this.#user?.onBodyMalformed(body.fault)
+      return false
+    }
+    if (body.isComplete) {
+      // What follows is read on, if only to see whether the client is still there.
+      this.#readOn()
+      this.#user?.onBodyEnd(body.trailers)
+    }
     return true
   }
 
-  #give(user: ClientUser, bytes: Buffer, start: number, end: number): void {
+  #give(bytes: Buffer, start: number, end: number): void {
     // The user may have left in the middle of it.
-    if (this.#user !== user || user.onBody(bytes, start, end)) return
+    if (this.#user === null || this.#user.onBody(bytes, start, end)) return
     this.#wantsBody = false
     this.#readNoMore()
-  }
-
-  #bodyEnds(user: ClientUser, trailers: RawHeaders): void {
-    const forbidden = trailers.length === 0 ? null : forbiddenTrailer(trailers)
-    this.#bodyIsComplete = true
-    this.#chunks = null
-    if (forbidden !== null) {
-      this.#persistent = false
-      if (this.#user === user) user.onBodyMalformed(`The field ${forbidden} cannot be a trailer.`)
-      return
-    }
-    // What follows is read on, if only to see whether the client is still there.
-    this.#readOn()
-    if (this.#user === user) user.onBodyEnd(trailers)
   }
 
   #nextRequest(): void {
@@ -401,7 +365,7 @@ export class ClientConnection implements Timed {
   #endedByClient(): void {
     this.#ended = true
     this.#judgeEnd()
-    if (this.#phase === 'exchange' && this.#bodyIsComplete) this.#user?.onClientEnded()
+    if (this.#phase === 'exchange' && this.#body.isComplete) this.#user?.onClientEnded()
   }
 
   /** What it means that nothing more will come. */
@@ -409,10 +373,8 @@ export class ClientConnection implements Timed {
     if (this.#phase === 'head') {
       if (this.#ahead.length > 0) this.#lost()
       else this.closeGently()
-    } else if (this.#phase === 'exchange' && !this.#bodyIsComplete) {
-      // Of chunks, what is still to come is known when all that is here has been read.
-      const missing = this.#chunks === null ? this.#ahead.length < this.#bodyLeft : this.#ahead.length === 0
-      if (missing) this.#lost()
+    } else if (this.#phase === 'exchange' && this.#body.isCutOff(this.#ahead.length)) {
+      this.#lost()
     }
   }
 
@@ -451,37 +413,5 @@ export class ClientConnection implements Timed {
       return this.refuse(408, 'The request head did not arrive in time.')
     }
     this.#lost()
-  }
-}
-
-/** Takes the rest of a body whose answer is out. */
-class Dropping implements ClientUser {
-  readonly #connection: ClientConnection
-
-  constructor(connection: ClientConnection) {
-    this.#connection = connection
-  }
-
-  onBody(): boolean {
-    this.#connection.setDue(this.#connection.idleTimeoutMs)
-    return true
-  }
-
-  onBodyEnd(): void {
-    this.#connection.answered()
-  }
-
-  onBodyMalformed(): void {
-    this.#connection.closeGently()
-  }
-
-  onClientDrain(): void {}
-
-  onClientGone(): void {}
-
-  onClientEnded(): void {}
-
-  onDue(): void {
-    this.#connection.closeGently()
   }
 }

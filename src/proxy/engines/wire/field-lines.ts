@@ -7,7 +7,7 @@
  */
 
 import { commonSpellings, role, rolesOf } from '../../field-names.ts'
-import { hashed, Spellings } from './spellings.ts'
+import { Spellings } from './spellings.ts'
 
 /** Why a head is not read: what a client is told. */
 export interface HeadFault {
@@ -35,43 +35,39 @@ const oddLength = fault('Content-Length is not a number.')
 const oddCoding = fault('The only transfer coding understood is a single "chunked".')
 const bothFramings = fault('Content-Length and Transfer-Encoding exclude each other.')
 
-export const tab = 0x09
-export const lf = 0x0a
-export const cr = 0x0d
-export const space = 0x20
+const tab = 0x09
+const lf = 0x0a
+const cr = 0x0d
+const space = 0x20
+const zero = 0x30
 const colon = 0x3a
 
-/** Classes of characters, as bits: RFC 9110 §5.6.2 (token), §5.5 (field value), visible ASCII (request target). */
-export const inToken = 1
-export const inValue = 2
-export const inTarget = 4
-
-export const classes: Uint8Array = new Uint8Array(256)
-for (let code = 0x20; code < 0x100; code++) {
-  if (code !== 0x7f) classes[code] = inValue | (code > 0x20 && code < 0x7f ? inTarget : 0)
-}
-classes[tab] = inValue
+/** 1 for the bytes that a token has, RFC 9110 §5.6.2. */
+export const tokenBytes = new Uint8Array(256)
 for (const letter of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-  classes[letter.charCodeAt(0)] = inToken | inValue | inTarget
+  tokenBytes[letter.charCodeAt(0)] = 1
 }
+/** 1 for the bytes that a field value has, RFC 9110 §5.5. */
+export const valueBytes = new Uint8Array(256).fill(1, space)
+valueBytes[tab] = 1
+valueBytes[0x7f] = 0
 
 /**
- * The characters of a text as bytes, with zeros behind the last: a scan of bytes takes a third of the time of a scan of
+ * The characters of a text as bytes, with a zero behind the last: a scan of bytes takes a third of the time of a scan of
  * characters, and ends by itself. Valid until the next call, for all texts share one place.
  */
 export function bytesOf(text: string): Uint8Array {
   const length = text.length
-  const bytes = length + zeros <= shared.length ? shared : Buffer.allocUnsafe(length + zeros)
+  const bytes = length < shared.length ? shared : Buffer.allocUnsafe(length + 1)
   bytes.write(text, 0, length, 'latin1')
   bytes[length] = 0
-  bytes[length + 1] = 0
   return bytes
 }
 
-const zeros = 2
-const shared = Buffer.alloc(65_536 + zeros)
+const shared = Buffer.alloc(65_536)
 
 const names = new Spellings(commonSpellings)
+const rolesOfCommon = Int32Array.from(commonSpellings, rolesOf)
 const framing = role.contentLength | role.transferEncoding | role.connection | role.upgrade | role.expect
 
 /** What the header section of one message says. */
@@ -97,24 +93,26 @@ export class FieldLines {
    */
   read(text: string, bytes: Uint8Array, start: number, maxBytes: number, maxCount: number): HeadFault | null {
     const { raw } = this
+    // What stays where it is in a loop over bytes is a third faster from here than from the module.
+    const inName = tokenBytes
+    const inValue = valueBytes
     const end = text.length
-    if (end - start > maxBytes && !isHalfOfEnd(text, start + maxBytes)) return tooLong(maxBytes)
+    // Half of the empty line that ends the section may have come, too.
+    if (end - start > maxBytes && !(end - start === maxBytes + 1 && bytes[end - 1] === cr)) return tooLong(maxBytes)
     let at = start
     while (at < end) {
       const nameStart = at
-      let hash = 0
       let code = bytes[at] as number
-      while (((classes[code] as number) & inToken) !== 0) {
-        hash = hashed(hash, code)
-        code = bytes[++at] as number
-      }
+      while (inName[code] === 1) code = bytes[++at] as number
       if (code !== colon || at === nameStart) return faultOfName(text, nameStart, at)
-      const name = names.at(text, nameStart, at, hash)
+      const common = names.find(bytes, nameStart, at)
+      const name = common < 0 ? text.slice(nameStart, at) : names.at(common)
+      const roles = common < 0 ? rolesOf(name) : (rolesOfCommon[common] as number)
 
       code = bytes[++at] as number
       while (code === space || code === tab) code = bytes[++at] as number
       const valueStart = at
-      while (((classes[code] as number) & inValue) !== 0) code = bytes[++at] as number
+      while (inValue[code] === 1) code = bytes[++at] as number
       if (code !== cr || bytes[at + 1] !== lf) return faultOfText(text, at)
       let valueEnd = at
       while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1] as number)) valueEnd--
@@ -123,7 +121,6 @@ export class FieldLines {
       if (raw.length === maxCount * 2) return fault(`There are more than ${maxCount} header fields.`, 431)
       const value = text.slice(valueStart, valueEnd)
       raw.push(name, value)
-      const roles = rolesOf(name)
       if ((roles & framing) !== 0) {
         const odd = this.#take(roles, value)
         if (odd !== null) return odd
@@ -171,17 +168,16 @@ function tooLong(bytes: number): HeadFault {
   return fault(`The header fields are longer than ${bytes} bytes.`, 431)
 }
 
-/** True when all that is too much is the first half of the empty line that ends the section. */
-function isHalfOfEnd(text: string, at: number): boolean {
-  return at === text.length - 1 && text.charCodeAt(at) === cr && text.charCodeAt(at - 1) === lf
-}
-
-/** 1 to 15 digits: no such number loses precision. -1 when it is anything else. */
+/**
+ * 1 to 15 digits: no such number loses precision. No zero in front of others: somebody would read it as octal.
+ * -1 when it is anything else.
+ */
 function lengthIn(value: string): number {
   if (value.length === 0 || value.length > 15) return -1
+  if (value.length > 1 && value.charCodeAt(0) === zero) return -1
   let length = 0
   for (let index = 0; index < value.length; index++) {
-    const digit = value.charCodeAt(index) - 0x30
+    const digit = value.charCodeAt(index) - zero
     if (digit < 0 || digit > 9) return -1
     length = length * 10 + digit
   }
@@ -212,5 +208,5 @@ export function faultOfText(text: string, at: number): HeadFault {
     if (at + 1 >= text.length) return incomplete
     return text.charCodeAt(at + 1) === lf ? noColon : bareCr
   }
-  return ((classes[code] ?? 0) & inValue) !== 0 ? oddName : control
+  return valueBytes[code] === 1 ? oddName : control
 }

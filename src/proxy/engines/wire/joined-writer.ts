@@ -1,6 +1,7 @@
 /** Many small pieces, few writes: short ones are joined to one string, long ones go as they are. */
 
 import type { Socket } from 'node:net'
+import { sharedBuffer } from './read-buffers.ts'
 
 /** Up to this length copying a piece is cheaper than a buffer of its own in the write. */
 const shortBytes = 8 * 1024
@@ -21,8 +22,8 @@ export class JoinedWriter {
     this.#text += text
   }
 
-  /** @param isShared the bytes are overwritten as soon as the caller returns to the event loop */
-  addBytes(bytes: Buffer, start: number, end: number, isShared: boolean): void {
+  /** The bytes must stay as they are until they are written, unless they are those of the buffer that all share. */
+  addBytes(bytes: Buffer, start: number, end: number): void {
     if (end - start <= shortBytes) {
       this.#text += bytes.toString('latin1', start, end)
       return
@@ -31,7 +32,7 @@ export class JoinedWriter {
     this.#corkedBytes += end - start
     this.#writeText()
     const piece = bytes.subarray(start, end)
-    this.#socket.write(isShared ? Buffer.from(piece) : piece)
+    this.#socket.write(bytes === sharedBuffer ? Buffer.from(piece) : piece)
   }
 
   /** Hands everything to the socket. */

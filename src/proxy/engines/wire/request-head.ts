@@ -5,21 +5,8 @@
  */
 
 import type { LimitOptions } from '../../exchange.ts'
-import {
-  bytesOf,
-  classes,
-  cr,
-  FieldLines,
-  fault,
-  faultOfText,
-  type HeadFault,
-  incomplete,
-  inTarget,
-  inToken,
-  lf,
-  space,
-} from './field-lines.ts'
-import { hashed, Spellings } from './spellings.ts'
+import { bytesOf, FieldLines, fault, faultOfText, type HeadFault, incomplete, tokenBytes } from './field-lines.ts'
+import { Spellings } from './spellings.ts'
 
 export interface RequestHead {
   readonly kind: 'request'
@@ -43,6 +30,12 @@ export type RefusedHead = HeadFault
 
 export type HeadLimits = Pick<LimitOptions, 'targetBytes' | 'headerBytes' | 'headerCount'>
 
+const lf = 0x0a
+const cr = 0x0d
+const space = 0x20
+const hash = 0x23
+const del = 0x7f
+
 /** Longer than any method that is registered (RFC 9110 §16.1.1). */
 const methodBytes = 32
 
@@ -51,7 +44,7 @@ const methods = new Spellings(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'
 const noMethod = fault('The request does not begin with a method.')
 const longMethod = fault(`The method is longer than ${methodBytes} bytes.`)
 const oddSpaces = fault('The parts of the request line are not separated by a single space.')
-const oddTarget = fault('The request target has a character that must be percent-encoded.')
+const oddTarget = fault('The request target has a character that must be percent-encoded, or a fragment.')
 const asterisk = fault('Only OPTIONS can be asked of "*".')
 const oddVersion = fault('The request line does not end with an HTTP version.')
 const unspoken = fault('The only protocol spoken here is HTTP/1.1.', 505)
@@ -64,20 +57,18 @@ const expectation = fault('The only expectation understood is "100-continue".', 
  */
 export function readRequestHead(text: string, limits: HeadLimits): RequestHead | RefusedHead {
   const bytes = bytesOf(text)
+  const inMethod = tokenBytes
   let at = 0
-  let hash = 0
   let code = bytes[0] as number
-  while (((classes[code] as number) & inToken) !== 0 && at <= methodBytes) {
-    hash = hashed(hash, code)
-    code = bytes[++at] as number
-  }
+  while (inMethod[code] === 1) code = bytes[++at] as number
   if (at > methodBytes) return longMethod
-  if (code !== space || at === 0) return faultOfMethod(text, at)
-  const method = methods.at(text, 0, at, hash)
+  if (code !== space || at === 0) return at >= text.length ? incomplete : noMethod
+  const common = methods.find(bytes, 0, at)
+  const method = common < 0 ? text.slice(0, at) : methods.at(common)
 
   const targetStart = ++at
   code = bytes[at] as number
-  while (((classes[code] as number) & inTarget) !== 0) code = bytes[++at] as number
+  while (code > space && code < del && code !== hash) code = bytes[++at] as number
   if (at - targetStart > limits.targetBytes) {
     return fault(`The request target is longer than ${limits.targetBytes} bytes.`, 414)
   }
@@ -143,11 +134,6 @@ export function refusalOfPartialHead(text: string, limits: HeadLimits): RefusedH
 function protocolOf(upgrade: string): string | null {
   const protocol = upgrade.toLowerCase()
   return protocol === '' || protocol.includes('h2c') ? null : protocol
-}
-
-function faultOfMethod(text: string, at: number): RefusedHead {
-  if (at >= text.length) return incomplete
-  return noMethod
 }
 
 function faultOfTarget(text: string, start: number, at: number): RefusedHead {

@@ -3,7 +3,7 @@
  * whose answer could be read in two ways could make one client read another's.
  */
 
-import { bytesOf, classes, cr, FieldLines, type HeadFault, incomplete, inValue, lf, space } from './field-lines.ts'
+import { bytesOf, FieldLines, type HeadFault, incomplete, valueBytes } from './field-lines.ts'
 
 export interface ResponseHead {
   readonly kind: 'response'
@@ -37,6 +37,10 @@ const oddReason = malformed({ detail: 'The status line does not end as it should
 const tooLong = malformed({ detail: `The head is longer than ${responseLimits.headBytes} bytes.` })
 const codingInOldVersion = malformed({ detail: 'Transfer-Encoding has no meaning in HTTP/1.0.' })
 
+const lf = 0x0a
+const cr = 0x0d
+const space = 0x20
+
 /** In front of the status: "HTTP/1.1 ". */
 const statusStart = 9
 
@@ -53,11 +57,12 @@ export function readResponseHead(text: string): ResponseHead | MalformedHead {
   if (status === 0) return isBeginningOfStatus(text) ? unfinished : oddStatus
 
   const bytes = bytesOf(text)
+  const inReason = valueBytes
   let at = statusStart + 3
   let code = bytes[at] as number
   // Some servers leave out the space in front of a reason that is empty.
   const reasonStart = code === space ? at + 1 : at
-  if (code === space) while (((classes[code] as number) & inValue) !== 0) code = bytes[++at] as number
+  if (code === space) while (inReason[code] === 1) code = bytes[++at] as number
   if (code !== cr || bytes[at + 1] !== lf) return isCutOff(text, at) ? unfinished : oddReason
   const reason = isOk(text, reasonStart, at) ? 'OK' : text.slice(reasonStart, at)
 

@@ -39,6 +39,7 @@ export function joinTunnel(
   }
   const earlyFromClient = connection.becomeTunnel()
   upstream.user = {
+    reads: true,
     onConnect: () => {},
     // Copied: the bytes are only there for this call, and the client may be slow.
     onBytes: (_, bytes, end) => toClient(Buffer.from(bytes.subarray(0, end))),

@@ -7,7 +7,6 @@
  */
 
 import type { Endpoint, EndpointId } from '../../../balancer/endpoint.ts'
-import { reset } from '../client-connections.ts'
 import type { Deadlines, Timed } from './deadlines.ts'
 import { UpstreamSocket, type UpstreamUser } from './upstream-socket.ts'
 
@@ -19,6 +18,8 @@ const maxIdlePerEndpoint = 64
 /** How long an endpoint that was told `Connection: close` has to close: once to twice this. */
 const closeGraceMs = 10
 const sweepMs = 500
+/** So many closed connections are kept to be opened again. */
+const maxSpare = 256
 
 export class UpstreamPool implements Timed {
   dueMs = Number.POSITIVE_INFINITY
@@ -31,6 +32,8 @@ export class UpstreamPool implements Timed {
   #closing: UpstreamSocket[] = []
   #closingNext: UpstreamSocket[] = []
   #closer: NodeJS.Timeout | null = null
+  /** Closed, and ready to be opened again. */
+  readonly #spare: UpstreamSocket[] = []
   readonly #idleUser: UpstreamUser
   readonly #leavingUser: UpstreamUser
 
@@ -38,6 +41,7 @@ export class UpstreamPool implements Timed {
     this.#deadlines = deadlines
     const gone = (socket: UpstreamSocket): void => {
       this.#open.delete(socket)
+      if (socket.isAsNew && this.#spare.length < maxSpare) this.#spare.push(socket)
     }
     // An endpoint that ends, or talks without being asked, is out of step: its connection is not for use.
     const discard = (socket: UpstreamSocket): void => {
@@ -47,9 +51,9 @@ export class UpstreamPool implements Timed {
       this.#forget(socket)
       gone(socket)
     }
-    const quiet = { onConnect: ignore, onDrain: ignore, onDefect: ignore }
+    const quiet = { reads: true, onConnect: ignore, onDrain: ignore, onDefect: ignore }
     this.#idleUser = { ...quiet, onBytes: discard, onEnd: discard, onClose: idleGone }
-    this.#leavingUser = { ...quiet, onBytes: ignore, onEnd: ignore, onClose: gone }
+    this.#leavingUser = { ...quiet, reads: false, onBytes: ignore, onEnd: ignore, onClose: gone }
   }
 
   /** Connections open now, idle ones included. */
@@ -70,9 +74,9 @@ export class UpstreamPool implements Timed {
   }
 
   #connect(to: Endpoint, user: UpstreamUser): UpstreamSocket {
-    const socket = new UpstreamSocket(to.id, user)
+    const socket = this.#spare.pop() ?? new UpstreamSocket()
     this.#open.add(socket)
-    socket.connect({ host: to.address, port: to.port })
+    socket.open(to, user)
     return socket
   }
 
@@ -87,44 +91,44 @@ export class UpstreamPool implements Timed {
 
   /** Takes back a connection whose exchange is complete. `reuse`: keep it for the next request. */
   release(socket: UpstreamSocket, reuse: boolean, close: 'fin' | 'rst'): void {
-    if (socket.destroyed) {
-      this.discard(socket)
-    } else if (reuse) {
-      this.#keep(socket)
-    } else if (close === 'rst') {
-      socket.user = this.#leavingUser
-      reset(socket)
-    } else {
-      this.#leaveToEndpoint(socket)
-    }
+    socket.exchangeIsComplete()
+    if (reuse && socket.writable && !socket.readableEnded && !socket.isPaused() && this.#keep(socket)) return
+    socket.user = this.#leavingUser
+    if (socket.destroyed) return this.discard(socket)
+    if (close === 'rst') socket.reset()
+    else if (socket.readableEnded) socket.destroy()
+    else this.#leaveToEndpoint(socket)
   }
 
   /** Ends a connection that nobody can use any more. */
   discard(socket: UpstreamSocket): void {
-    if (socket.closed) this.#open.delete(socket)
+    // Closed already: its user was the one to be told, and tells us.
+    if (socket.closed) return void this.#open.delete(socket)
     socket.user = this.#leavingUser
     socket.destroy()
+    socket.readShort()
   }
 
-  #keep(socket: UpstreamSocket): void {
+  /** False when there are enough. */
+  #keep(socket: UpstreamSocket): boolean {
     let sockets = this.#idle.get(socket.endpoint)
     if (sockets === undefined) {
       sockets = []
       this.#idle.set(socket.endpoint, sockets)
     }
-    if (sockets.length >= maxIdlePerEndpoint) return this.discard(socket)
+    if (sockets.length >= maxIdlePerEndpoint) return false
     socket.user = this.#idleUser
     socket.idleSinceMs = this.#deadlines.nowMs
     sockets.push(socket)
-    if (this.dueMs !== Number.POSITIVE_INFINITY) return
-    this.dueMs = this.#deadlines.nowMs + sweepMs
-    this.#deadlines.watch(this)
+    if (this.dueMs === Number.POSITIVE_INFINITY) {
+      this.dueMs = this.#deadlines.nowMs + sweepMs
+      this.#deadlines.watch(this)
+    }
+    return true
   }
 
   /** Not read any more, so that the endpoint's end needs no turn of the event loop for each connection. */
   #leaveToEndpoint(socket: UpstreamSocket): void {
-    socket.user = this.#leavingUser
-    socket.pause()
     this.#closingNext.push(socket)
     this.#closer ??= setTimeout(() => this.#closeOlder(), closeGraceMs)
   }

@@ -1,10 +1,13 @@
 /** A raw connection to an endpoint, whose bytes are read into one buffer that all of them share. */
 
 import { Socket } from 'node:net'
-import type { EndpointId } from '../../../balancer/endpoint.ts'
+import type { Endpoint, EndpointId } from '../../../balancer/endpoint.ts'
+import { giveBuffer, sharedBuffer, takeBuffer } from './read-buffers.ts'
 
 /** Who uses a connection now, and is told of everything that happens on it. */
 export interface UpstreamUser {
+  /** False: what comes is left where it is. */
+  readonly reads: boolean
   onConnect(socket: UpstreamSocket): void
   /** `bytes[0, end)` have come. They are gone when this returns: what is kept must be copied. */
   onBytes(socket: UpstreamSocket, bytes: Buffer, end: number): void
@@ -19,27 +22,28 @@ export interface UpstreamUser {
 }
 
 /**
- * Every read of every connection goes here and is used up before the next: no buffer a read to allocate and collect.
- * (A fresh one of this size for each read, as a stream has it, costs more than the read of a short answer.)
+ * One connection after the other: making such an object costs more than all the rest that a request needs of it, and
+ * Node lets a closed one connect again.
  */
-const shared = Buffer.allocUnsafeSlow(64 * 1024)
-
 export class UpstreamSocket extends Socket {
-  user: UpstreamUser | null
-  readonly endpoint: EndpointId
-  /** Taken from the pool: the endpoint may have closed it just now. */
+  user: UpstreamUser | null = null
+  endpoint: EndpointId = ''
+  /** Taken from the pool of idle ones: the endpoint may have closed it just now. */
   reused = false
   /** When it was put into the pool. */
   idleSinceMs = 0
-  #code: string | null = null
+  /** The error that ended it, so far. */
+  code: string | null = null
+  #isReset = false
+  /** A long body is being read: not into the buffer of all. */
+  #readsLong = false
+  #own: Buffer | null = null
+  #isComplete = false
 
-  constructor(endpoint: EndpointId, user: UpstreamUser) {
+  constructor() {
     // Half-open: an endpoint's end must neither shut our side down nor close before that has been judged.
-    super({ allowHalfOpen: true, onread: { buffer: shared, callback: onBytes } } as ConstructorParameters<
-      typeof Socket
-    >[0])
-    this.endpoint = endpoint
-    this.user = user
+    const options = { allowHalfOpen: true, onread: { buffer: nextBuffer, callback: onBytes } }
+    super(options as ConstructorParameters<typeof Socket>[0])
     this.on('connect', onConnect)
     this.on('end', onEnd)
     this.on('drain', onDrain)
@@ -47,13 +51,71 @@ export class UpstreamSocket extends Socket {
     this.on('close', onClose)
   }
 
-  /** The error that ended it, so far. */
-  get code(): string | null {
-    return this.#code
+  /** Connects a socket that is new, or closed. */
+  open(to: Endpoint, user: UpstreamUser): void {
+    this.user = user
+    this.endpoint = to.id
+    this.reused = false
+    this.code = null
+    this.#isReset = false
+    this.#isComplete = false
+    this.#readsLong = false
+    // Node asks for a buffer now, perhaps while another connection is being read.
+    reading = null
+    this.connect({ host: to.address, port: to.port })
   }
 
-  failed(code: string): void {
-    this.#code ??= code
+  /** Call when everything that was to be said here has been said, both ways. */
+  exchangeIsComplete(): void {
+    this.#isComplete = true
+    this.readShort()
+  }
+
+  /**
+   * True when it may be opened again, once it is closed. Node forgets an error and an end when a socket connects again,
+   * but not what was left to be written, nor that it was paused.
+   */
+  get isAsNew(): boolean {
+    const { writableLength, writableCorked, writableNeedDrain } = this
+    const nothingIsLeft = writableLength === 0 && writableCorked === 0 && !writableNeedDrain
+    return this.#isComplete && nothingIsLeft && this.code === null && !this.isPaused()
+  }
+
+  /** A long body comes: from the next read on, its bytes may be written as they are. */
+  readLong(): void {
+    this.#readsLong = true
+  }
+
+  /** Back to short reads. */
+  readShort(): void {
+    this.#readsLong = false
+    if (this.#own !== null) giveBuffer(this.#own)
+    this.#own = null
+  }
+
+  /** The bytes just read are still being written from: whoever calls gets their buffer, to give back when they are. */
+  lendBuffer(): Buffer | null {
+    const buffer = this.#own
+    this.#own = null
+    return buffer
+  }
+
+  /** Where the next read goes. */
+  nextBuffer(): Buffer {
+    if (!this.#readsLong) return sharedBuffer
+    this.#own ??= takeBuffer()
+    return this.#own
+  }
+
+  /** Ends the connection with a reset, and with nothing in front of it: Node would send an ordinary end first. */
+  reset(): void {
+    this.#isReset = true
+    this.resetAndDestroy()
+  }
+
+  override destroySoon(): void {
+    if (this.#isReset) this.destroy()
+    else super.destroySoon()
   }
 }
 
@@ -69,14 +131,23 @@ function onConnect(this: UpstreamSocket): void {
   }
 }
 
+/** Whose bytes are handed on just now: Node asks for the buffer of the next read behind that. */
+let reading: UpstreamSocket | null = null
+
+function nextBuffer(): Buffer {
+  return reading === null ? sharedBuffer : reading.nextBuffer()
+}
+
 function onBytes(this: UpstreamSocket, end: number, bytes: Buffer): boolean {
   const { user } = this
+  reading = this
   try {
     user?.onBytes(this, bytes, end)
   } catch (error) {
     user?.onDefect(error)
   }
-  return true
+  // False: stops reading, and leaves the stream as it is.
+  return this.user?.reads === true
 }
 
 function onEnd(this: UpstreamSocket): void {
@@ -98,7 +169,7 @@ function onDrain(this: UpstreamSocket): void {
 }
 
 function onError(this: UpstreamSocket, error: NodeJS.ErrnoException): void {
-  this.failed(error.code ?? 'EUNKNOWN')
+  this.code ??= error.code ?? 'EUNKNOWN'
 }
 
 function onClose(this: UpstreamSocket): void {

@@ -12,14 +12,15 @@
 import type { Endpoint } from '../../../balancer/endpoint.ts'
 import type { Outcome } from '../../../balancer/outcome.ts'
 import type { AttemptPlan, RawHeaders } from '../../exchange.ts'
-import { endToEnd, headerValues, trailersOf } from '../../headers.ts'
+import { endToEnd, headerValue, headerValues, trailersOf } from '../../headers.ts'
 import { isReplayable } from '../../retry.ts'
 import { AnswerBody } from './answer-body.ts'
-import type { ClientUser } from './client-connection.ts'
 import { ClientProbe } from './client-probe.ts'
+import type { ClientUser } from './client-user.ts'
 import { endOfHead } from './head-end.ts'
 import { JoinedWriter } from './joined-writer.ts'
 import { fieldLines, hasDate, httpDate } from './message-text.ts'
+import { giveBuffer } from './read-buffers.ts'
 import { faultOfPartialResponseHead, type ResponseHead, readResponseHead } from './response-head.ts'
 import { joinTunnel } from './tunnel.ts'
 import type { UpstreamSocket, UpstreamUser } from './upstream-socket.ts'
@@ -35,8 +36,11 @@ interface Told {
 type Phase = 'connecting' | 'waiting' | 'receiving' | 'tunnel' | 'over'
 
 const maxResponseHeadBytes = 64 * 1024
+/** A body whose pieces are as long as this is a long one. */
+const longReadBytes = 16 * 1024
 
 export class WireAttempt implements UpstreamUser, ClientUser {
+  readonly reads = true
   readonly #exchange: WireExchange
   readonly #to: Endpoint
   readonly #plan: AttemptPlan
@@ -60,6 +64,8 @@ export class WireAttempt implements UpstreamUser, ClientUser {
   #isAnswering = false
   #status = 0
   #answer: AnswerBody | null = null
+  /** Buffers that are written to the client from. */
+  readonly #borrowed: Buffer[] = []
   #probe: ClientProbe | null = null
 
   constructor(exchange: WireExchange, to: Endpoint, plan: AttemptPlan, told: Told) {
@@ -141,8 +147,10 @@ export class WireAttempt implements UpstreamUser, ClientUser {
 
   #requestHead(): string {
     const { target, requestHeaders, keepAlive } = this.#plan
-    const { method, chunked, expectsContinue, upgrade } = this.#exchange.head
+    const { method, version, chunked, expectsContinue, upgrade } = this.#exchange.head
     let text = `${method} ${target} HTTP/1.1\r\n${fieldLines(requestHeaders)}`
+    // Old clients may leave it out, and HTTP/1.1 may not.
+    if (version === '1.0' && headerValue(requestHeaders, 'host') === null) text += `Host: ${this.#to.id}\r\n`
     if (chunked) text += 'Transfer-Encoding: chunked\r\n'
     if (expectsContinue) text += 'Expect: 100-continue\r\n'
     if (upgrade !== null) return `${text}Connection: Upgrade\r\nUpgrade: ${this.#askedProtocol()}\r\n\r\n`
@@ -166,7 +174,7 @@ export class WireAttempt implements UpstreamUser, ClientUser {
     }
     client.setDue(deadlines.idleMs)
     if (head.chunked) request.add(`${(end - start).toString(16)}\r\n`)
-    request.addBytes(bytes, start, end, false)
+    request.addBytes(bytes, start, end)
     if (head.chunked) request.add('\r\n')
     this.#flushSoon()
     this.#isHeldUp = request.isFull
@@ -293,9 +301,22 @@ export class WireAttempt implements UpstreamUser, ClientUser {
     const used = answer.pass(bytes, start, end)
     if (answer.fault !== null) return this.#malformed(answer.fault)
     client.setDue(this.#plan.deadlines.idleMs)
+    if (client.isFlushed) this.#giveBack()
+    else this.#borrow(socket)
     // Bytes behind the response are nobody's: who sends them is out of step.
-    if (answer.isComplete) this.#complete(socket, used === end)
-    else if (client.isFull) socket.pause()
+    if (answer.isComplete) return this.#complete(socket, used === end)
+    if (end - start >= longReadBytes) socket.readLong()
+    if (client.isFull) socket.pause()
+  }
+
+  /** What has been read is still being written from. */
+  #borrow(socket: UpstreamSocket): void {
+    const buffer = socket.lendBuffer()
+    if (buffer !== null) this.#borrowed.push(buffer)
+  }
+
+  #giveBack(): void {
+    for (let buffer = this.#borrowed.pop(); buffer !== undefined; buffer = this.#borrowed.pop()) giveBuffer(buffer)
   }
 
   /** The whole response has come. */
@@ -314,8 +335,9 @@ export class WireAttempt implements UpstreamUser, ClientUser {
 
   onClientDrain(): void {
     if (this.#phase === 'over') return
+    this.#giveBack()
     if (this.#phase === 'receiving') this.#exchange.client.setDue(this.#plan.deadlines.idleMs)
-    this.#socket?.resume()
+    if (this.#socket?.isPaused()) this.#socket.resume()
   }
 
   #switchProtocols(socket: UpstreamSocket, head: ResponseHead, early: Buffer): void {
