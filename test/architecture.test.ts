@@ -61,7 +61,14 @@ const rules: Readonly<Record<string, Rule>> = {
 const pure = [
   'balancer/',
   'proxy/request-path.ts',
+  'proxy/request-rules.ts',
+  'proxy/field-names.ts',
   'proxy/headers.ts',
+  'proxy/engines/wire/request-head.ts',
+  'proxy/engines/wire/response-head.ts',
+  'proxy/engines/wire/field-lines.ts',
+  'proxy/engines/wire/chunked-reader.ts',
+  'proxy/engines/wire/spellings.ts',
   'proxy/retry.ts',
   'discovery/consul-instances.ts',
 ]

@@ -31,7 +31,7 @@ const serveHelp = `Usage: evenkeel serve [options]
   --admin-port N         metrics, health, what is routed                       (admin.port, 8081)
   --consul URL           http://host:port or https://host:port                 (discovery.consul.address)
   --workers N            processes; this version has 1                         (workers)
-  --engine NAME          this version has http-proxy                           (engine)
+  --engine NAME          wire or http-proxy                                    (engine, wire)
   --set key.path=value   any other key, as often as needed; the value is YAML
                          (a service whose name has a dot is configured in the file only)
 

@@ -11,6 +11,11 @@ describe('which service a target names, and what is left for the endpoint', () =
       { name: 'a service alone is its root', target: '/s', route: ['s', '/', '/s'] },
       { name: 'a service with a slash is its root', target: '/s/', route: ['s', '/', '/s'] },
       { name: 'the query goes along', target: '/s/a?x=/../%zz', route: ['s', '/a?x=/../%zz', '/s'] },
+      {
+        name: 'the query is the endpoint’s to read, whatever is encoded in it',
+        target: '/s/a?%c0%ae%00%&b=\\',
+        route: ['s', '/a?%c0%ae%00%&b=\\', '/s'],
+      },
       { name: 'a query right behind the service', target: '/s?x', route: ['s', '/?x', '/s'] },
       { name: 'nothing is decoded on the way', target: '/s/%41%2f%252e', route: ['s', '/%41%2f%252e', '/s'] },
       {

@@ -116,6 +116,7 @@ describe('request heads that may be forwarded, and those that may not', () => {
       rest: { target: 'http://b/s/' },
       status: 400,
     },
+    { name: 'neither Host nor target has a host', headers: ['Host:'], rest: { target: 'http:///s/' }, status: 400 },
     { name: 'a target with userinfo', headers: ['Host:a'], rest: { target: 'http://u@a/s/' }, status: 400 },
   ]
   for (const row of rows) {

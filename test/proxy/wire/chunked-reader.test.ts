@@ -130,6 +130,7 @@ describe('bodies that could be read in two ways', () => {
     { name: 'a NUL in a trailer', text: '0\r\nA: \0\r\n\r\n' },
     { name: 'too many trailers', text: '0\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n\r\n' },
     { name: 'trailers that are too long', text: `0\r\nA: b\r\nA: b\r\nA: ${'x'.repeat(46)}\r\n\r\n` },
+    { name: 'trailers that are too long by their line end', text: `0\r\nA: ${'x'.repeat(56)}\r\n\r\n` },
     { name: 'a trailer that never ends', text: `0\r\n${'x'.repeat(61)}` },
   ]
   for (const { name, text, data = '' } of rows) {
