@@ -67,6 +67,8 @@ export class ClientConnection implements Timed {
   #headDueMs: number | null
   #reading = true
   #consuming = false
+  /** The next request has its turn soon. */
+  #nextIsDue = false
   /** The client has ended its side. */
   #ended = false
   #idleSinceMs: number
@@ -271,12 +273,12 @@ export class ClientConnection implements Timed {
     } finally {
       this.#consuming = false
     }
-    if (this.#ended) this.#judgeEnd()
+    if (this.#ended && !this.#nextIsDue) this.#judgeEnd()
   }
 
   /** Takes some of what is there; false when nobody takes any. */
   #step(): boolean {
-    if (this.#phase === 'head') return this.#readHead()
+    if (this.#phase === 'head') return !this.#nextIsDue && this.#readHead()
     if (this.#phase === 'exchange' && !this.#body.isComplete && this.#wantsBody) return this.#readBody()
     return false
   }
@@ -318,7 +320,8 @@ export class ClientConnection implements Timed {
     const hasBody = head.chunked || head.contentLength > 0
     this.#body = hasBody ? new RequestBody(head.contentLength, head.chunked, this.#surroundings.chunkLimits) : noBody
     this.#surroundings.onRequest(this, head)
-    return true
+    // Answered already? Then what follows has its turn later.
+    return this.#phase === 'exchange'
   }
 
   #readBody(): boolean {
@@ -340,6 +343,7 @@ export class ClientConnection implements Timed {
       // What follows is read on, if only to see whether the client is still there.
       this.#readOn()
       this.#user?.onBodyEnd(body.trailers)
+      if (this.#ended) this.#user?.onClientEnded()
     }
     return true
   }
@@ -357,14 +361,20 @@ export class ClientConnection implements Timed {
     this.#idleSinceMs = deadlines.nowMs
     this.dueMs = deadlines.nowMs + limits.clientIdleTimeoutMs
     this.#readOn()
-    this.#consume(nothing)
+    // Not at once: the exchange before is still being told to those who keep count, and comes first.
+    if (this.#ahead.length === 0 && !this.#ended) return
+    this.#nextIsDue = true
+    setImmediate(() => {
+      this.#nextIsDue = false
+      this.#guard(() => this.#consume(nothing))
+    })
   }
 
   // Ends
 
   #endedByClient(): void {
     this.#ended = true
-    this.#judgeEnd()
+    this.#consume(nothing)
     if (this.#phase === 'exchange' && this.#body.isComplete) this.#user?.onClientEnded()
   }
 
