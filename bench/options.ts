@@ -28,7 +28,7 @@ export type BenchLine =
 
 const quickScenarios: readonly ScenarioName[] = ['rate', 'max', 'memory']
 /** Evenkeel's default engine. */
-const defaultEngines: readonly string[] = ['http-proxy']
+const defaultEngines: readonly string[] = ['wire']
 
 const help = `Usage: npm run bench -- [options]
 

@@ -119,7 +119,7 @@ export const fileSchema = keyed({
   listen: section({ host, port }, { host: '0.0.0.0', port: 8080 }),
   admin: section({ host, port }, { host: '127.0.0.1', port: 8081 }),
   workers: only(1, 'several workers come in a later version').prefault(1),
-  engine: word('http-proxy', 'wire').prefault('http-proxy'),
+  engine: word('http-proxy', 'wire').prefault('wire'),
   discovery: orEmpty(
     keyed({
       source: word('consul', 'static').prefault('consul'),

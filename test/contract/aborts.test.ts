@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { describeEngines } from './engines.ts'
 import { post, request, startProxy, underWay } from './harness.ts'
 import { answering, ok, type RawClient, startOrigin } from './sockets.ts'
+import { feed, stalled } from './streams.ts'
 
 const ways: readonly { name: string; leave: (client: RawClient) => void }[] = [
   { name: 'closes', leave: (client) => client.socket.destroy() },
@@ -50,6 +51,7 @@ describeEngines('a client that leaves', (engine) => {
       client.socket.write(post('/s/', 'abc'), () => client.reset())
     }
     await proxy.record()
+    expect(proxy.records.every(({ outcome }) => outcome === 'client-left')).toBe(true)
   })
 
   it('with pipelined requests waiting leaves nothing behind, and what waited is never sent', async () => {
@@ -61,6 +63,36 @@ describeEngines('a client that leaves', (engine) => {
     await connection.untilOver()
     await proxy.record()
     expect(origin.connections).toHaveLength(1)
+  })
+})
+
+describeEngines('a client that resets while it is not read', (engine) => {
+  const reason = engine.cannot['aborts-noticed-while-not-reading']
+  const outcome = reason === undefined ? 'the endpoint is told' : `noticed when there is something to say (${reason})`
+
+  it(`because it has sent far ahead: ${outcome}`, async () => {
+    const { client, connection, proxy } = await underWay(engine)
+    const feeding = feed(client.socket, 64 * 1024 * 1024).catch(() => {})
+    await stalled(client.socket)
+    client.reset()
+    if (reason === undefined) await connection.untilOver()
+    else connection.end(ok())
+    expect((await proxy.record()).outcome).toMatch(reason === undefined ? /client-left/ : /client-left|responded/)
+    await Promise.race([feeding, client.untilClosed()])
+  })
+
+  it(`because the endpoint does not take the body: ${outcome}`, async () => {
+    const origin = await startOrigin((connection) => connection.socket.pause())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const client = await proxy.client()
+    client.send(request('/s/', ['Transfer-Encoding: chunked'], '', 'POST'))
+    const connection = await origin.connection()
+    const feeding = feed(client.socket, 64 * 1024 * 1024, true).catch(() => {})
+    await stalled(client.socket)
+    client.reset()
+    if (reason !== undefined) connection.socket.resume()
+    expect(await proxy.record()).toMatchObject({ status: 499, outcome: 'client-left' })
+    await Promise.race([feeding, client.untilClosed()])
   })
 })
 

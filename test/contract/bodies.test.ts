@@ -38,7 +38,7 @@ describeEngines('bodies', (engine) => {
     expect([response.body, response.trailers]).toEqual(['abcde!', [['X-Sum', '7']]])
   })
 
-  it('drop trailers that would be dangerous as headers, both ways', async () => {
+  it('drop trailers of an answer that would be dangerous as headers', async () => {
     const dangerous = [
       'Host: evil',
       'X-Forwarded-For: 6.6.6.6',
@@ -46,25 +46,30 @@ describeEngines('bodies', (engine) => {
       'Connection: close',
       'Via: 1.1 liar',
       'X-Request-Id: liar',
+      'Set-Cookie: evil=1',
     ]
     const trailers = `${dangerous.map((line) => `${line}\r\n`).join('')}X-Fine: yes\r\n`
     const origin = await answering(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunked(['x'], trailers)}`)
     const proxy = await startProxy(engine, { services: { s: [origin] } })
-    const response = await proxy.ask(request('/s/', ['Transfer-Encoding: chunked'], chunked(['a'], trailers), 'POST'))
-    expect(response.trailers).toEqual([['X-Fine', 'yes']])
-    expect(origin.requests()[0]?.trailers).toEqual([['X-Fine', 'yes']])
+    expect((await proxy.ask(request('/s/'))).trailers).toEqual([['X-Fine', 'yes']])
   })
 
-  for (const trailer of ['Content-Length: 50', 'Transfer-Encoding: chunked', 'Transfer-Encoding: identity']) {
-    it(`with ${trailer} among the trailers are never read by it`, async () => {
-      const origin = await answering(ok())
+  for (const trailer of ['Content-Length: 50', 'Transfer-Encoding: chunked']) {
+    it(`of an answer with ${trailer} among the trailers are never read by it`, async () => {
+      const body = chunked(['abc'], `${trailer}\r\n`)
+      const origin = await startOrigin(async (connection) => {
+        await connection.request()
+        connection.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${body}`)
+      })
       const proxy = await startProxy(engine, { services: { s: [origin] } })
       const client = await proxy.client()
-      client.send(request('/s/', ['Transfer-Encoding: chunked'], chunked(['a'], `${trailer}\r\n`), 'POST'))
-      const { status } = await client.response()
-      expect([200, 400]).toContain(status)
-      const whole = origin.completeRequests()
-      expect(whole.map(({ body, trailers }) => [body, trailers])).toEqual(status === 200 ? [['a', []]] : [])
+      client.send(request('/s/'))
+      const record = await proxy.record()
+      if (record.outcome === 'responded') {
+        const response = await client.response()
+        expect([response.body, response.trailers]).toEqual(['abc', []])
+      } else if (record.status === 502 && !client.over) expect((await client.response()).status).toBe(502)
+      else expect(await client.untilCut()).toBe(true)
     })
   }
 

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { describeEngines } from './engines.ts'
 import { post, request, startProxy } from './harness.ts'
 import { header, headerLines } from './messages.ts'
-import { answering, ok, rawClient, startOrigin } from './sockets.ts'
+import { answering, ok, startOrigin } from './sockets.ts'
 
 describeEngines('connections to endpoints', (engine) => {
   it('without keep-alive: one connection a request, each told to close', async () => {
@@ -202,19 +202,5 @@ describeEngines('connections of clients', (engine) => {
     expect((await client.response()).status).toBe(404)
     client.send('def')
     await client.untilOver()
-  })
-
-  it('a client that closes only its own side', async () => {
-    const origin = await answering(ok())
-    const proxy = await startProxy(engine, { services: { s: [origin] } })
-    const client = await rawClient(proxy.port)
-    client.end(request('/s/'))
-    if (engine.cannot['half-closed-client-answered'] === undefined) {
-      expect((await client.response()).status).toBe(200)
-    } else {
-      // Taken for gone: an answer or a closed connection, never half an answer.
-      await client.untilClosed()
-      if (client.received !== '') expect((await client.response()).status).toBe(200)
-    }
   })
 })

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { describeEngines } from './engines.ts'
 import { request, startProxy, underWay } from './harness.ts'
-import { header, headerLines } from './messages.ts'
+import { chunked, header, headerLines } from './messages.ts'
 import { answering, ok, refusingEndpoint, startOrigin } from './sockets.ts'
 
 const expecting = request('/s/', ['Content-Length: 4', 'Expect: 100-continue'], '', 'POST')
@@ -69,6 +69,69 @@ describeEngines('interim responses', (engine) => {
     expect(proxy.attempts.map(({ outcome }) => outcome)).toEqual(['timed-out'])
   })
 
+  it('100 is passed on for a body in chunks, in other case, and behind hints', async () => {
+    const asking = request('/s/', ['Transfer-Encoding: chunked', 'Expect: 100-Continue'], '', 'PUT')
+    const { client, connection } = await underWay(engine, asking)
+    connection.send('HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n')
+    while ((await client.response()).status !== 100);
+    client.send(chunked(['bo', 'dy']))
+    expect((await connection.request()).body).toBe('body')
+    connection.end(ok())
+    expect((await client.response()).status).toBe(200)
+  })
+
+  it('100 comes once, however often the endpoint says it, and a pipelined request behind the body is served', async () => {
+    const { origin, client, connection } = await underWay(engine, expecting)
+    connection.send('HTTP/1.1 100 Continue\r\n\r\n')
+    expect((await client.response()).status).toBe(100)
+    client.send(`body${request('/s/next')}`)
+    await connection.request()
+    connection.end(`HTTP/1.1 100 Continue\r\n\r\n${ok()}`)
+    expect((await client.response()).status).toBe(200)
+    const next = await origin.connection(1)
+    await next.request()
+    next.end(ok('next'))
+    expect((await client.response()).body).toBe('next')
+  })
+
+  it('an endpoint that refuses the connection: another one is asked, and says 100', async () => {
+    const good = await startOrigin(async (connection) => {
+      await connection.head()
+      connection.send('HTTP/1.1 100 Continue\r\n\r\n')
+      connection.end(ok((await connection.request()).body))
+    })
+    const proxy = await startProxy(engine, { services: { s: [await refusingEndpoint(), good] } })
+    for (let turn = 0; turn < 2; turn++) {
+      const client = await proxy.client()
+      client.send(expecting)
+      expect((await client.response()).status).toBe(100)
+      client.send('body')
+      expect((await client.response()).body).toBe('body')
+    }
+  })
+
+  it('a client that waits in vain and then sends its body all the same gets its answer', async () => {
+    const { client, connection } = await underWay(engine, expecting)
+    client.send('body')
+    expect((await connection.request()).body).toBe('body')
+    connection.end(ok())
+    expect((await client.response()).status).toBe(200)
+  })
+
+  it('an expectation without a body is an ordinary request', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    for (const fields of [[], ['Content-Length: 0']]) {
+      const client = await proxy.client()
+      client.send(request('/s/', ['Expect: 100-continue', ...fields]))
+      let response = await client.response()
+      if (response.status === 100) response = await client.response()
+      expect(response.body).toBe('ok')
+      client.socket.destroy()
+    }
+    expect(origin.requests()).toHaveLength(2)
+  })
+
   it('an expectation that nobody knows is refused in its turn', async () => {
     const origin = await answering(ok())
     const proxy = await startProxy(engine, { services: { s: [origin] } })
@@ -91,6 +154,30 @@ describeEngines('interim responses', (engine) => {
     ])
     connection.end(ok())
     expect((await client.response()).status).toBe(200)
+  })
+
+  it('several hints are passed on in order, each at once, and before a body in chunks', async () => {
+    const { client, connection } = await underWay(engine)
+    for (const hint of ['/a', '/b', '/c']) {
+      connection.send(`HTTP/1.1 103 Early Hints\r\nLink: <${hint}>; rel=preload\r\n\r\n`)
+      const seen = await client.response()
+      expect([seen.status, headerLines(seen, 'link')]).toEqual([103, [`<${hint}>; rel=preload`]])
+    }
+    connection.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunked(['ab'])}`)
+    expect((await client.response()).body).toBe('ab')
+  })
+
+  const unstripped = engine.cannot['hints-stripped']
+  it(`hop-by-hop headers of a hint ${unstripped === undefined ? 'stay behind, and those that its Connection names' : `never spoil the answer (${unstripped})`}`, async () => {
+    const { client, connection } = await underWay(engine)
+    const fields = ['Link: </a>; rel=preload', 'Connection: X-Private', 'X-Private: 1', 'Keep-Alive: timeout=1']
+    connection.send(`HTTP/1.1 103 Early Hints\r\n${fields.join('\r\n')}\r\n\r\n`)
+    const hint = await client.response()
+    if (unstripped === undefined) expect(hint.headers.map(([name]) => name)).toEqual(['Link'])
+    connection.end(ok())
+    expect((await client.response()).status).toBe(200)
+    // Whatever a hint says, the connection lives on.
+    expect(client.over).toBe(false)
   })
 
   it('hints without a Link, odd hints and unknown interim answers never spoil the answer', async () => {

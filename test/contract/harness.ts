@@ -55,6 +55,7 @@ const limits: LimitOptions = {
 
 const upstream: UpstreamOptions = {
   keepAlive: false,
+  close: 'fin',
   connectTimeoutMs: 2_000,
   responseTimeoutMs: 5_000,
   idleTimeoutMs: 5_000,
@@ -101,6 +102,7 @@ export async function startProxy({ engine }: EngineUnderTest, setup: ProxySetup)
       onRequestStart: () => picks.started++,
       onAttempt: (service, endpoint, outcome) => attempts.push({ service, endpoint, outcome }),
       onRetry: (service, reason) => retries.push({ service, reason }),
+      onLocalError: () => {},
       onRequestEnd: (record) => {
         records.push(record)
         if (record.service !== null) picks.ended++

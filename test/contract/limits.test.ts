@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { waitFor } from '../support/wait.ts'
 import { describeEngines } from './engines.ts'
 import { post, request, startProxy } from './harness.ts'
 import { header } from './messages.ts'
@@ -36,6 +37,54 @@ describeEngines('limits', (engine) => {
       expect(proxy.records).toMatchObject([{ status, outcome: 'refused' }])
     })
   }
+
+  const endless: readonly { name: string; start: string; more: string; status: number | readonly number[] }[] = [
+    { name: 'a method', start: '', more: 'X', status: [400, 414, 431, 501] },
+    { name: 'a target', start: 'GET /s/', more: 'x', status: [414, 431] },
+    { name: 'a version', start: 'GET /s/ HTTP/', more: '1', status: [400, 431, 505] },
+    { name: 'a header name', start: 'GET /s/ HTTP/1.1\r\nHost: a\r\n', more: 'x', status: [400, 431] },
+    { name: 'a header value', start: 'GET /s/ HTTP/1.1\r\nHost: a\r\nX: ', more: 'x', status: 431 },
+    { name: 'a Host', start: 'GET /s/ HTTP/1.1\r\nHost: ', more: 'x', status: [400, 431] },
+    { name: 'headers', start: 'GET /s/ HTTP/1.1\r\nHost: a\r\n', more: 'X: y\r\n', status: 431 },
+  ]
+  for (const { name, start, more, status } of endless) {
+    const statuses = [status].flat()
+    const expected = engine.cannot['huge-target-is-414'] === undefined || name !== 'a target' ? statuses : [431]
+    it(`${name} that never ends: ${expected.join(' or ')} and closed, long before the time for a head is over`, async () => {
+      const origin = await answering(ok())
+      const proxy = await startProxy(engine, { services: { s: [origin] }, limits })
+      for (const size of [20_000, 300_000]) {
+        const client = await proxy.client()
+        client.send(start + more.repeat(size / more.length))
+        const response = await client.response()
+        expect(expected).toContain(response.status)
+        expect(header(response, 'connection')).toBe('close')
+        await client.untilOver()
+        client.end()
+      }
+      expect(origin.connections).toHaveLength(0)
+    })
+  }
+
+  const uncounted = engine.cannot['blanks-counted']
+  it(`blanks in front of a value that never end: ${uncounted === undefined ? 'refused and closed at once' : `408 and closed (${uncounted})`}`, async () => {
+    const ours = { ...limits, clientHeaderTimeoutMs: uncounted === undefined ? 60_000 : 200 }
+    const proxy = await startProxy(engine, { services: {}, limits: ours })
+    const client = await proxy.client()
+    client.send(`GET /s/ HTTP/1.1\r\nHost: a\r\nX:${' '.repeat(300_000)}`)
+    expect(uncounted === undefined ? [400, 431] : [408]).toContain((await client.response()).status)
+    await client.untilOver()
+  })
+
+  it('a method that is longer than any: refused and closed, and no endpoint hears of it', async () => {
+    const origin = await answering(ok())
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const client = await proxy.client()
+    client.send(request('/s/', [], '', 'X'.repeat(1_000)) + request('/s/second'))
+    expect([400, 431, 501]).toContain((await client.response()).status)
+    await client.untilOver()
+    expect([client.received, origin.connections.length]).toEqual(['', 0])
+  })
 
   it('exactly at the limits a request passes', async () => {
     const origin = await answering((message) => ok(String(message.body.length)))
@@ -108,6 +157,53 @@ describeEngines('limits', (engine) => {
     } finally {
       clearInterval(dripping)
     }
+  })
+
+  it('a head that stops on a connection that has been used: 408 and closed', async () => {
+    const proxy = await startProxy(engine, {
+      services: { s: [await answering(ok())] },
+      limits: { clientHeaderTimeoutMs: 150 },
+    })
+    const client = await proxy.client()
+    client.send(request('/s/'))
+    expect((await client.response()).status).toBe(200)
+    client.send('GET /s/ HTTP/1.1\r\nHo')
+    expectProblem(await client.response(), 408)
+    await client.untilOver()
+  })
+
+  it('a body that drips is not cut as long as it drips', async () => {
+    const origin = await answering((seen) => ok(seen.body))
+    const proxy = await startProxy(engine, {
+      services: { s: [origin] },
+      limits: { clientHeaderTimeoutMs: 150, clientIdleTimeoutMs: 150 },
+      upstream: { idleTimeoutMs: 300, responseTimeoutMs: 300 },
+    })
+    const client = await proxy.client()
+    client.send(request('/s/', ['Content-Length: 10'], '', 'POST'))
+    const start = performance.now()
+    let sent = 0
+    await waitFor('more than every deadline', () => {
+      const due = Math.floor((performance.now() - start) / 60)
+      for (; sent < Math.min(due, 10); sent++) client.send('x')
+      return sent === 10
+    })
+    expect((await client.response()).body).toBe('xxxxxxxxxx')
+  })
+
+  it('a client that stops reading its answer is given up, and it is not held against the endpoint', async () => {
+    const origin = await startOrigin()
+    const proxy = await startProxy(engine, { services: { s: [origin] }, upstream: { idleTimeoutMs: 150 } })
+    const client = await proxy.client()
+    client.send(request('/s/'))
+    const connection = await origin.connection()
+    await connection.head()
+    client.socket.pause()
+    const size = 64 * 1024 * 1024
+    connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`)
+    connection.socket.write(Buffer.alloc(size))
+    await connection.untilOver()
+    expect((await proxy.record()).outcome).toBe('client-left')
   })
 
   it('a body that stops coming: 408 and closed, and it is not held against the endpoint', async () => {

@@ -35,7 +35,8 @@ export function readMessage(text: string, options: ReadOptions): { message: Mess
   const start = lines[0] ?? ''
   if (lines.some((line) => /[\r\n\0]/.test(line)))
     throw new Error(`stray control character in the head: ${quote(text)}`)
-  const startLine = options.kind === 'request' ? /^[A-Z]+ [!-~]+ HTTP\/1\.[01]$/ : /^HTTP\/1\.1 \d{3} /
+  const startLine =
+    options.kind === 'request' ? /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [!-~]+ HTTP\/1\.[01]$/ : /^HTTP\/1\.1 \d{3} /
   if (!startLine.test(start)) throw new Error(`malformed start line: ${quote(start)}`)
   const headers = lines.slice(1).map(fieldOf)
   const status = options.kind === 'response' ? Number(start.slice(9, 12)) : 0

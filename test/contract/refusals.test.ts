@@ -54,7 +54,6 @@ describeEngines('targets', (engine) => {
     '/?a',
     's/a',
     'example.test/s/',
-    '*',
     '/s/a#b',
     '/s#',
     'ftp://example.test/s/',
@@ -66,7 +65,7 @@ describeEngines('targets', (engine) => {
     const origin = await answering(ok())
     const proxy = await startProxy(engine, { services: { s: [origin], t: [origin] } })
     for (const target of unsafe) {
-      const response = await proxy.ask(request(target, [], '', target === '*' ? 'OPTIONS' : 'GET'))
+      const response = await proxy.ask(request(target))
       expect(`${target} ${response.status}`).toBe(`${target} 400`)
       expectProblem(response, 400)
     }

@@ -49,6 +49,39 @@ describeEngines('forwarding a response', (engine) => {
     expect(response.body).toBe('ok')
   })
 
+  it('keeps the place of every duplicate, and the bytes of every value', async () => {
+    const fields = ['X-Two: 1', 'x-one: a  b', 'X-Two: 2', 'Vary: a', 'x-two: 3', 'vary: b', 'X-Raw: \x80\xff', '1: 2']
+    const origin = await answering(ok('ok', `${fields.join('\r\n')}\r\n`))
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const { headers } = await proxy.ask(request('/s/'))
+    const theirs = headers.filter(([name]) => /^(x-two|x-one|vary|x-raw|1)$/i.test(name))
+    expect(theirs.map(([name, value]) => `${name}: ${value}`)).toEqual(fields)
+  })
+
+  it('removes what Connection names, and never what the proxy sets or what frames the body', async () => {
+    const origin = await answering(
+      ok(
+        'ok',
+        'Connection: via, x-request-id, date, content-length, content-type, x-gone\r\nX-Gone: 1\r\nContent-Type: a/b\r\n',
+      ),
+    )
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    const response = await proxy.ask(request('/s/'))
+    expect(
+      ['x-gone', 'via', 'x-request-id', 'content-type', 'content-length'].map((name) => headerLines(response, name)),
+    ).toEqual([[], ['1.1 evenkeel'], ['made-1'], ['a/b'], ['2']])
+    expect(headerLines(response, 'date')).toHaveLength(1)
+  })
+
+  it('gives an answer without a Date one, and keeps the one that is there', async () => {
+    const date = 'Thu, 01 Jan 2026 00:00:00 GMT'
+    const origin = await answering((seen) => (seen.start.includes('/with') ? ok('ok', `Date: ${date}\r\n`) : ok()))
+    const proxy = await startProxy(engine, { services: { s: [origin] } })
+    expect(headerLines(await proxy.ask(request('/s/with')), 'date')).toEqual([date])
+    const [made, more] = headerLines(await proxy.ask(request('/s/')), 'date')
+    expect([Math.abs(Date.parse(made ?? '') - Date.now()) < 5_000, more]).toEqual([true, undefined])
+  })
+
   it('relays HEAD, 204, 205 and 304 without a body, and the connection lives on', async () => {
     const answers: Record<string, string> = {
       '/head': 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n',

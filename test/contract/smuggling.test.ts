@@ -2,18 +2,11 @@ import { expect, it } from 'vitest'
 import { describeEngines } from './engines.ts'
 import { request, startProxy } from './harness.ts'
 import { chunked } from './messages.ts'
+import { hidden, host, itRefuses, raw } from './refused.ts'
 import { answering, ok, startOrigin } from './sockets.ts'
 
-/** What an attacker wants somebody to take for a request of its own. */
-const hidden = 'GET /s/hidden HTTP/1.1\r\nHost: example.test\r\n\r\n'
-
-function raw(lines: readonly string[], body = '', start = 'POST /s/ HTTP/1.1'): string {
-  return `${[start, ...lines].join('\r\n')}\r\n\r\n${body}`
-}
-const host = 'Host: example.test'
-
 describeEngines('requests that could be read in two ways', (engine) => {
-  const refused: readonly { name: string; bytes: string; status?: number }[] = [
+  itRefuses(engine, [
     {
       name: 'Content-Length and Transfer-Encoding',
       bytes: raw([host, 'Content-Length: 5', 'Transfer-Encoding: chunked'], `0\r\n\r\n${hidden}`),
@@ -131,22 +124,7 @@ describeEngines('requests that could be read in two ways', (engine) => {
         'GET /s/ HTTP/1.1',
       ),
     },
-  ]
-  for (const { name, bytes, status = 400 } of refused) {
-    it(`${name}: ${status}, closed, nothing forwarded, nothing behind it served`, async () => {
-      const origin = await answering(ok())
-      const proxy = await startProxy(engine, { services: { s: [origin] } })
-      const client = await proxy.client()
-      client.send(bytes + hidden)
-      const response = await client.response()
-      expect(response.status).toBe(status)
-      await client.untilOver()
-      client.send(hidden)
-      expect([client.received, client.error]).toEqual(['', null])
-      expect(origin.connections).toHaveLength(0)
-      expect(proxy.records.map(({ outcome }) => outcome)).toEqual(['refused'])
-    })
-  }
+  ])
 
   it('a request that is refused behind a good one: both are answered, in order', async () => {
     const origin = await startOrigin()

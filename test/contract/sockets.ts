@@ -81,6 +81,20 @@ export class Peer {
     await this.#when('the connection to close', () => this.closed)
   }
 
+  /**
+   * Waits for the end, and tells whether it was a reset. One that comes together with data is reported by Node as an
+   * ordinary end, and only a write to the connection finds out what it was.
+   */
+  async untilCut(): Promise<boolean> {
+    await this.untilOver()
+    if (this.closed) return this.error === 'ECONNRESET'
+    return new Promise((resolve) => {
+      this.socket.write('?', (error: (Error & { code?: string }) | null | undefined) =>
+        resolve(error?.code === 'ECONNRESET'),
+      )
+    })
+  }
+
   /** Takes the next message off what was received; fails when the connection ends before it is complete. */
   async take(options: ReadOptions): Promise<Message> {
     const read = await this.#when('a complete message', () => {

@@ -93,7 +93,7 @@ const drills: Readonly<Record<string, Drill>> = {
         ...soakFull,
         minutes: number('--minutes', values.minutes, soakFull.minutes),
         seed: number('--seed', values.seed, Date.now() % 1_000_000),
-        engine: values.engine ?? 'http-proxy',
+        engine: values.engine ?? 'wire',
         progress: (line) => void process.stderr.write(`  ${line}\n`),
       }),
   },

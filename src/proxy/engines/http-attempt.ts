@@ -22,7 +22,7 @@ import type { AttemptPlan } from '../exchange.ts'
 import { isReplayable } from '../retry.ts'
 import { pumpRequestBody, pumpResponseBody } from './body-pumps.ts'
 import type { HttpExchange, UpgradeRequest } from './http-exchange.ts'
-import { agentFor, oddCodingOf, removeField, switchingHead } from './node-heads.ts'
+import { agentFor, faultOfHead, removeField, switchingHead } from './node-heads.ts'
 import { StallTimer } from './stall-timer.ts'
 import { joinTunnel } from './tunnel.ts'
 import type { Acquired } from './upstream-sockets.ts'
@@ -217,7 +217,8 @@ export class HttpAttempt {
   #informed(status: number, headers: IncomingHttpHeaders): void {
     const { request, res } = this.#exchange
     if (status === 101) return void this.#switchedUnasked()
-    if (request.httpVersion === '1.0' || res.headersSent) return
+    // Without a socket, which a pipelined request has not yet, Node would put it behind the final head.
+    if (request.httpVersion === '1.0' || res.headersSent || res.socket === null) return
     try {
       if (status === 102) res.writeProcessing()
       if (status === 103) res.writeEarlyHints(headers as Record<string, string | string[]>)
@@ -288,10 +289,8 @@ export class HttpAttempt {
       if (response.complete) return
       this.end({ kind: 'broke-off', afterHeaders: res.headersSent, code: 'ECONNRESET' })
     })
-    const odd = oddCodingOf(response)
-    if (odd !== null) {
-      return void this.end({ kind: 'bad-response', afterHeaders: false, detail: `Transfer-Encoding: ${odd}` })
-    }
+    const fault = faultOfHead(response)
+    if (fault !== null) return void this.end({ kind: 'bad-response', afterHeaders: false, detail: fault })
     if (!this.#plan.onHead(status)) return void this.end({ kind: 'responded', status, relayed: false })
 
     this.#keepSocketAtEnd()

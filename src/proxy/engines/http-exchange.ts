@@ -5,7 +5,7 @@
  * was. What the request and response streams do to each other is in `HttpAttempt`; here is what outlives an attempt.
  */
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Endpoint } from '../../balancer/endpoint.ts'
 import type { Outcome } from '../../balancer/outcome.ts'
@@ -123,7 +123,8 @@ export class HttpExchange implements Exchange {
       const headers = close ? [...reply.headers, 'Connection', 'close'] : [...reply.headers]
       res.once('close', () => resolve())
       res.once('finish', () => resolve())
-      res.writeHead(reply.status, headers)
+      // With its reason: an answer of the endpoint that could not be written has left its own behind.
+      res.writeHead(reply.status, STATUS_CODES[reply.status] ?? 'Refused', headers)
       res.end(reply.body)
       if (this.upgrade !== null) this.endUpgradeSocket(this.upgrade.socket)
     })

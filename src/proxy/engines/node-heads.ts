@@ -17,11 +17,20 @@ export function agentFor(socket: Socket): Agent {
   } as unknown as Agent
 }
 
+/** What is wrong with the head of a final response that Node has let through; null when nothing is. */
+export function faultOfHead(response: IncomingMessage): string | null {
+  const { httpVersion, statusCode = 0 } = response
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return `HTTP/${httpVersion}`
+  if (statusCode < 200) return `a final status of ${statusCode}`
+  const coding = oddCodingOf(response)
+  return coding === null ? null : `Transfer-Encoding: ${coding}`
+}
+
 /**
  * The transfer coding of a response when it is one that it must not have; else null. Node decodes `chunked` alone, and
  * passes any other on as if the body were plain (RFC 9112 §6.1, §6.3).
  */
-export function oddCodingOf(response: IncomingMessage): string | null {
+function oddCodingOf(response: IncomingMessage): string | null {
   const codings = headerValues(response.rawHeaders, 'transfer-encoding')
   if (codings.length === 0) return null
   const plain = codings.length === 1 && codings[0]?.toLowerCase() === 'chunked' && response.httpVersion !== '1.0'
