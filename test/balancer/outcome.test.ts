@@ -47,6 +47,11 @@ describe('whose fault an outcome was', () => {
       fault: 'response',
     },
     {
+      name: 'a kept connection that is dead when it is taken up again',
+      outcome: { kind: 'broke-off', afterHeaders: false, code: 'ECONNRESET', stale: true },
+      fault: 'not-upstream',
+    },
+    {
       name: 'a connection that dies in the body',
       outcome: { kind: 'broke-off', afterHeaders: true, code: 'EPIPE' },
       fault: 'response',

@@ -140,6 +140,24 @@ describe('the story of one request, with an exchange that is mocked', () => {
     expect(states()).toEqual(['healthy', 'healthy', 'healthy'])
   })
 
+  it('a lack of the proxy’s own is told for each attempt, with the endpoint; a refusal by an endpoint is none', async () => {
+    const told: string[] = []
+    const { run } = world({ observer: { onLocalError: (code, endpoint) => told.push(`${code} ${endpoint}`) } })
+    await run(fakeExchange(() => ({ kind: 'connect-failed', code: 'ECONNREFUSED' })))
+    expect(told).toEqual([])
+    await run(fakeExchange(() => ({ kind: 'connect-failed', code: 'EMFILE' })))
+    expect(told.map((line) => line.split(' ')[0])).toEqual(['EMFILE', 'EMFILE', 'EMFILE'])
+    expect(new Set(told).size).toBe(3)
+  })
+
+  it('OPTIONS with an asterisk asks the proxy itself, and no endpoint', async () => {
+    const { run } = world()
+    const exchange = fakeExchange(answered(200), { method: 'OPTIONS', target: '*' })
+    const record = await run(exchange)
+    expect([record.status, record.outcome, record.service, record.attempts]).toEqual([204, 'answered', null, 0])
+    expect(exchange.replies[0]?.headers).toContain('Allow')
+  })
+
   it('each attempt is on another endpoint, and every pick is reported', async () => {
     const { run, inFlight } = world()
     const seen: string[] = []
@@ -246,6 +264,7 @@ describe('the story of one request, with an exchange that is mocked', () => {
       observer: {
         onRequestStart: fail,
         onAttempt: fail,
+        onLocalError: fail,
         onRetry: fail,
         onRequestEnd: (record) => {
           records.push(record)
@@ -255,7 +274,9 @@ describe('the story of one request, with an exchange that is mocked', () => {
     })
     let attempts = 0
     handler.onExchange(
-      fakeExchange((to, plan) => (attempts++ === 0 ? { kind: 'connect-failed', code: 'E' } : answered(200)(to, plan))),
+      fakeExchange((to, plan) =>
+        attempts++ === 0 ? { kind: 'connect-failed', code: 'EMFILE' } : answered(200)(to, plan),
+      ),
     )
     const record = await waitFor('the end of the request', () => records[0])
     expect([record.status, record.attempts, defects]).toEqual([200, 2, []])

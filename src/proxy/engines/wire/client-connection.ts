@@ -13,7 +13,7 @@ import type { LimitOptions, Refusal, Reply } from '../../exchange.ts'
 import { plainAddress, reset } from '../client-connections.ts'
 import type { ChunkLimits } from './chunked-reader.ts'
 import { type ClientUser, Dropping } from './client-user.ts'
-import { type Deadlines, lookEveryMs, type Timed } from './deadlines.ts'
+import { type Deadlines, lookEveryMs, Timed } from './deadlines.ts'
 import { endOfHead } from './head-end.ts'
 import { replyText } from './message-text.ts'
 import { RequestBody, Runs } from './request-body.ts'
@@ -52,11 +52,10 @@ const noBody = new RequestBody(0, false, { trailerBytes: 0, trailerCount: 0, ext
 
 type Phase = 'head' | 'exchange' | 'closing' | 'gone'
 
-export class ClientConnection implements Timed {
+export class ClientConnection extends Timed {
   readonly socket: Socket
   readonly clientAddress: string
   readonly localPort: number
-  dueMs: number
   readonly #surroundings: ClientSurroundings
   #phase: Phase = 'head'
   /** Bytes that have come and that nobody has taken. */
@@ -83,15 +82,17 @@ export class ClientConnection implements Timed {
   #isCut = false
 
   constructor(socket: Socket, surroundings: ClientSurroundings) {
+    super()
     this.socket = socket
     this.#surroundings = surroundings
     this.clientAddress = plainAddress(socket.remoteAddress ?? '')
     this.localPort = socket.localPort ?? 0
     const { deadlines, limits } = surroundings
     deadlines.watch(this)
+    // Known to be right only now: nobody may have been watched before.
     this.#idleSinceMs = deadlines.nowMs
     this.#headDueMs = deadlines.nowMs + limits.clientHeaderTimeoutMs
-    this.dueMs = this.#headDueMs
+    deadlines.move(this, this.#headDueMs)
     socket.on('data', (bytes: Buffer) => this.#guard(() => this.#received(bytes)))
     socket.on('drain', () => this.#guard(() => this.#user?.onClientDrain()))
     socket.on('end', () => this.#guard(() => this.#endedByClient()))
@@ -159,7 +160,13 @@ export class ClientConnection implements Timed {
 
   /** Sets when the user's `onDue` is called. Infinity: never. */
   setDue(afterMs: number): void {
-    this.dueMs = this.#surroundings.deadlines.nowMs + afterMs
+    const { deadlines } = this.#surroundings
+    deadlines.move(this, deadlines.nowMs + afterMs)
+  }
+
+  /** Nobody waits for anything. */
+  liftDue(): void {
+    this.#surroundings.deadlines.move(this, Number.POSITIVE_INFINITY)
   }
 
   /** True when the client has to read before more is written. */
@@ -220,7 +227,7 @@ export class ClientConnection implements Timed {
     this.#ahead = nothing
     this.#phase = 'closing'
     this.#user = null
-    this.dueMs = Number.POSITIVE_INFINITY
+    this.liftDue()
     this.socket.removeAllListeners('data')
     this.socket.removeAllListeners('end')
     this.socket.removeAllListeners('drain')
@@ -297,7 +304,7 @@ export class ClientConnection implements Timed {
       if (text === '' || text === '\r') return false
       if (this.#headDueMs === null) {
         this.#headDueMs = deadlines.nowMs + limits.clientHeaderTimeoutMs
-        this.dueMs = Math.min(this.dueMs, this.#headDueMs)
+        deadlines.move(this, Math.min(this.dueMs, this.#headDueMs))
       }
       const refused = refusalOfPartialHead(text, limits)
       if (refused !== null) this.refuse(refused.status, refused.detail)
@@ -315,7 +322,7 @@ export class ClientConnection implements Timed {
       return false
     }
     this.#phase = 'exchange'
-    this.dueMs = Number.POSITIVE_INFINITY
+    this.liftDue()
     this.#persistent = head.keepAlive
     const hasBody = head.chunked || head.contentLength > 0
     this.#body = hasBody ? new RequestBody(head.contentLength, head.chunked, this.#surroundings.chunkLimits) : noBody
@@ -359,7 +366,7 @@ export class ClientConnection implements Timed {
     const { deadlines, limits } = this.#surroundings
     this.#phase = 'head'
     this.#idleSinceMs = deadlines.nowMs
-    this.dueMs = deadlines.nowMs + limits.clientIdleTimeoutMs
+    deadlines.move(this, deadlines.nowMs + limits.clientIdleTimeoutMs)
     this.#readOn()
     // Not at once: the exchange before is still being told to those who keep count, and comes first.
     if (this.#ahead.length === 0 && !this.#ended) return
@@ -419,7 +426,7 @@ export class ClientConnection implements Timed {
     if (this.#isCut) return this.#reset()
     if (this.#phase === 'exchange') return void this.#user?.onDue()
     if (this.#phase === 'head' && this.#headDueMs !== null) {
-      this.dueMs = Number.POSITIVE_INFINITY
+      this.liftDue()
       return this.refuse(408, 'The request head did not arrive in time.')
     }
     this.#lost()

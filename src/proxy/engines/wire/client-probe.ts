@@ -7,7 +7,7 @@
  * zero in front of the next chunk's size (docs/decisions/013-half-closed-clients.md).
  */
 
-import type { Timed } from './deadlines.ts'
+import { Timed } from './deadlines.ts'
 import type { WireExchange } from './wire-exchange.ts'
 
 /** Answers that come sooner need no probe. */
@@ -22,8 +22,7 @@ interface ProbeUser {
   readonly onGone: () => void
 }
 
-export class ClientProbe implements Timed {
-  dueMs: number
+export class ClientProbe extends Timed {
   readonly #exchange: WireExchange
   readonly #on: ProbeUser
   #probes = 0
@@ -31,13 +30,13 @@ export class ClientProbe implements Timed {
   #silentSinceMs: number
 
   constructor(exchange: WireExchange, on: ProbeUser) {
+    super()
     const { deadlines } = exchange.surroundings
     this.#exchange = exchange
     this.#on = on
     this.#bytesOut = exchange.stats.bytesOut
     this.#silentSinceMs = deadlines.nowMs
-    this.dueMs = deadlines.nowMs + patienceMs
-    deadlines.watch(this)
+    deadlines.watch(this, deadlines.nowMs + patienceMs)
   }
 
   stop(): void {
@@ -46,13 +45,14 @@ export class ClientProbe implements Timed {
 
   onDue(): void {
     const { client, head, answered, stats, surroundings } = this.#exchange
-    const { nowMs } = surroundings.deadlines
+    const { deadlines } = surroundings
+    const { nowMs } = deadlines
     if (stats.bytesOut !== this.#bytesOut) {
       // What is written tells as well as any probe.
       this.#bytesOut = stats.bytesOut
       this.#silentSinceMs = nowMs
     }
-    this.dueMs = nowMs + patienceMs
+    deadlines.move(this, nowMs + patienceMs)
     if (answered && !this.#on.isBetweenChunks()) {
       if (nowMs - this.#silentSinceMs >= silenceMs && !client.isFull) this.#on.onGone()
       return
@@ -61,6 +61,6 @@ export class ClientProbe implements Timed {
     if (this.#probes >= 2 || head.version === '1.0') return
     client.socket.write(answered ? '0' : 'HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
     this.#probes++
-    if (this.#probes < 2) this.dueMs = nowMs
+    if (this.#probes < 2) deadlines.move(this, nowMs)
   }
 }

@@ -1,26 +1,35 @@
 /**
- * What is overdue? One timer for all: every so often it compares numbers, instead of keeping a timer for each socket.
+ * What is overdue? A coarse wheel: one timer for all, which looks at those whose time may have come.
  *
- * Whoever can be late has one deadline at a time and moves it by writing a number, which costs nothing. The price is
- * that a deadline is noticed up to one look late.
+ * Whoever can be late stands in one slot of the wheel. Moving a deadline further away, which is what happens all the
+ * time, writes a number: when the slot's turn comes, who is not due yet is put where he belongs then. Only a deadline
+ * that comes nearer changes the slot at once. The price is that a deadline is noticed up to one look late.
  */
 
-/** Somebody who can be late. */
-export interface Timed {
-  /** In the milliseconds of `Deadlines.nowMs`; Infinity: not waiting for anything. */
-  dueMs: number
-  /** Called once the deadline has passed, at each look until it is moved. */
-  onDue(): void
-}
-
-/** How often deadlines are looked at: timeouts are seconds, and a look at ten thousand connections is cheap. */
+/** How often deadlines are looked at. */
 export const lookEveryMs = 25
+/** Deadlines further away than a whole turn (3.2 s) are looked at once a turn. */
+const slotCount = 128
+
+/** Somebody who can be late. */
+export abstract class Timed {
+  /** In the milliseconds of `Deadlines.nowMs`; Infinity: waits for nothing. To be written by `Deadlines.move` only. */
+  dueMs = Number.POSITIVE_INFINITY
+  /** Where it stands: the number of the look that comes to it; -1: nowhere. The wheel's own. */
+  look = -1
+  /** Called at the first look behind the deadline, and at each one after that until it is moved or forgotten. */
+  abstract onDue(): void
+}
 
 export class Deadlines {
   /** The time of the last look: coarse, and free to read. Exact enough to count timeouts from. */
   nowMs: number
   readonly #clock: () => number
-  readonly #watched = new Set<Timed>()
+  readonly #slots: readonly Set<Timed>[] = Array.from({ length: slotCount }, () => new Set())
+  #count = 0
+  /** Looks so far, and the time of the first of them. */
+  #looks = 0
+  #startMs = 0
   #timer: NodeJS.Timeout | null = null
 
   /** @param clock milliseconds that never go back */
@@ -29,25 +38,76 @@ export class Deadlines {
     this.nowMs = clock()
   }
 
-  watch(timed: Timed): void {
-    this.#watched.add(timed)
+  /** @param dueMs see `Timed.dueMs` */
+  watch(timed: Timed, dueMs = Number.POSITIVE_INFINITY): void {
+    timed.dueMs = dueMs
+    if (timed.look >= 0) return
+    this.#start()
+    this.#count++
+    this.#place(timed)
+  }
+
+  forget(timed: Timed): void {
+    if (timed.look < 0) return
+    this.#slotOf(timed.look).delete(timed)
+    timed.look = -1
+    this.#count--
+  }
+
+  /** Changes the deadline of somebody who is watched. */
+  move(timed: Timed, dueMs: number): void {
+    timed.dueMs = dueMs
+    if (timed.look < 0 || this.#lookFor(dueMs) >= timed.look) return
+    this.#slotOf(timed.look).delete(timed)
+    this.#place(timed)
+  }
+
+  #start(): void {
     if (this.#timer !== null) return
     // Nobody looked for a while.
     this.nowMs = this.#clock()
+    this.#startMs = this.nowMs
+    this.#looks = 0
     // Keeps no process alive: whoever waits for something has a socket that does.
     this.#timer = setInterval(() => this.#look(), lookEveryMs).unref()
   }
 
-  forget(timed: Timed): void {
-    this.#watched.delete(timed)
+  #place(timed: Timed): void {
+    timed.look = this.#lookFor(timed.dueMs)
+    this.#slotOf(timed.look).add(timed)
+  }
+
+  /** The first look at or behind a time, within one turn of the wheel. */
+  #lookFor(dueMs: number): number {
+    const wanted = Math.ceil((dueMs - this.#startMs) / lookEveryMs)
+    return Math.max(this.#looks + 1, Math.min(wanted, this.#looks + slotCount - 1))
+  }
+
+  #slotOf(look: number): Set<Timed> {
+    return this.#slots[look % slotCount] as Set<Timed>
   }
 
   #look(): void {
-    const now = this.#clock()
-    this.nowMs = now
-    for (const timed of this.#watched) if (timed.dueMs <= now) timed.onDue()
-    if (this.#watched.size > 0 || this.#timer === null) return
+    this.nowMs = this.#clock()
+    // A timer that came late has several looks to make up for; more than one turn tells nothing new.
+    const until = Math.floor((this.nowMs - this.#startMs) / lookEveryMs)
+    const first = Math.max(this.#looks + 1, until - slotCount + 1)
+    for (let look = first; look <= until; look++) this.#lookAt(look, until)
+    if (this.#count > 0 || this.#timer === null) return
     clearInterval(this.#timer)
     this.#timer = null
+  }
+
+  #lookAt(look: number, latest: number): void {
+    this.#looks = Math.max(this.#looks, latest)
+    const slot = this.#slotOf(look)
+    const standing = [...slot]
+    slot.clear()
+    for (const timed of standing) {
+      // Forgotten by somebody before it.
+      if (timed.look < 0) continue
+      this.#place(timed)
+      if (timed.dueMs <= this.nowMs) timed.onDue()
+    }
   }
 }

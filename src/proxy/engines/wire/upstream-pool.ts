@@ -7,7 +7,7 @@
  */
 
 import type { Endpoint, EndpointId } from '../../../balancer/endpoint.ts'
-import type { Deadlines, Timed } from './deadlines.ts'
+import { type Deadlines, Timed } from './deadlines.ts'
 import { UpstreamSocket, type UpstreamUser } from './upstream-socket.ts'
 
 /** Below the 5 s after which Node's own servers close an idle connection: reusing one must not race with that. */
@@ -21,8 +21,7 @@ const sweepMs = 500
 /** So many closed connections are kept to be opened again. */
 const maxSpare = 256
 
-export class UpstreamPool implements Timed {
-  dueMs = Number.POSITIVE_INFINITY
+export class UpstreamPool extends Timed {
   readonly #deadlines: Deadlines
   /** The connections that are open or opening. */
   readonly #open = new Set<UpstreamSocket>()
@@ -38,6 +37,7 @@ export class UpstreamPool implements Timed {
   readonly #leavingUser: UpstreamUser
 
   constructor(deadlines: Deadlines) {
+    super()
     this.#deadlines = deadlines
     const gone = (socket: UpstreamSocket): void => {
       this.#open.delete(socket)
@@ -120,10 +120,7 @@ export class UpstreamPool implements Timed {
     socket.user = this.#idleUser
     socket.idleSinceMs = this.#deadlines.nowMs
     sockets.push(socket)
-    if (this.dueMs === Number.POSITIVE_INFINITY) {
-      this.dueMs = this.#deadlines.nowMs + sweepMs
-      this.#deadlines.watch(this)
-    }
+    if (this.dueMs === Number.POSITIVE_INFINITY) this.#deadlines.watch(this, this.#deadlines.nowMs + sweepMs)
     return true
   }
 
@@ -148,13 +145,13 @@ export class UpstreamPool implements Timed {
       for (const socket of sockets.splice(0, young < 0 ? sockets.length : young)) socket.destroy()
       if (sockets.length === 0) this.#idle.delete(endpoint)
     }
-    this.dueMs = this.#deadlines.nowMs + sweepMs
+    this.#deadlines.move(this, this.#deadlines.nowMs + sweepMs)
     if (this.#idle.size === 0) this.#rest()
   }
 
   #rest(): void {
-    this.dueMs = Number.POSITIVE_INFINITY
     this.#deadlines.forget(this)
+    this.dueMs = Number.POSITIVE_INFINITY
   }
 
   #forget(socket: UpstreamSocket): void {

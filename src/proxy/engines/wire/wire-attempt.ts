@@ -412,7 +412,7 @@ export class WireAttempt implements UpstreamUser, ClientUser {
   /** Nothing has happened for too long. */
   onDue(): void {
     const { client } = this.#exchange
-    client.dueMs = Number.POSITIVE_INFINITY
+    client.liftDue()
     if (this.#phase === 'connecting') {
       this.end({ kind: 'timed-out', phase: 'connect' })
     } else if (this.#phase === 'waiting') {
