@@ -4,10 +4,14 @@ import { trailersOf } from '../../headers.ts'
 import { ChunkedReader } from './chunked-reader.ts'
 import { JoinedWriter } from './joined-writer.ts'
 import { fieldLines } from './message-text.ts'
+import { giveBuffer } from './read-buffers.ts'
 import { Runs } from './request-body.ts'
 import type { ResponseHead } from './response-head.ts'
+import type { UpstreamSocket } from './upstream-socket.ts'
 import type { WireExchange } from './wire-exchange.ts'
 
+/** A body whose pieces are as long as this is a long one. */
+const longReadBytes = 16 * 1024
 const chunkLimits = { trailerBytes: 16 * 1024, trailerCount: 100, extensionBytes: 64 * 1024 }
 
 export class AnswerBody {
@@ -24,6 +28,8 @@ export class AnswerBody {
   /** Why it is not a body; null as long as it is. */
   fault: string | null = null
   readonly #exchange: WireExchange
+  /** Buffers that the client is written to from. */
+  readonly #borrowed: Buffer[] = []
   readonly #chunks: ChunkedReader | null
   #left: number
 
@@ -46,14 +52,28 @@ export class AnswerBody {
   }
 
   /** Passes on what there is of the body in `bytes[start, end)`; returns the index behind it. */
-  pass(bytes: Buffer, start: number, end: number): number {
+  pass(socket: UpstreamSocket, bytes: Buffer, start: number, end: number): number {
     const used = this.isComplete
       ? start
       : this.#chunks === null
         ? this.#raw(bytes, start, end)
         : this.#decoded(bytes, start, end)
     this.writer.flush()
+    if (this.#exchange.client.isFlushed) this.drained()
+    else this.#borrow(socket)
+    if (!this.isComplete && end - start >= longReadBytes) socket.readLong()
     return used
+  }
+
+  /** What has just been read is still being written from. */
+  #borrow(socket: UpstreamSocket): void {
+    const buffer = socket.lendBuffer()
+    if (buffer !== null) this.#borrowed.push(buffer)
+  }
+
+  /** Everything has been written: what was borrowed goes back. */
+  drained(): void {
+    for (let buffer = this.#borrowed.pop(); buffer !== undefined; buffer = this.#borrowed.pop()) giveBuffer(buffer)
   }
 
   /** The endpoint has closed, and that was the end of the body. */

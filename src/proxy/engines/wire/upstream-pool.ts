@@ -92,7 +92,7 @@ export class UpstreamPool extends Timed {
   /** Takes back a connection whose exchange is complete. `reuse`: keep it for the next request. */
   release(socket: UpstreamSocket, reuse: boolean, close: 'fin' | 'rst'): void {
     socket.exchangeIsComplete()
-    if (reuse && socket.writable && !socket.readableEnded && !socket.isPaused() && this.#keep(socket)) return
+    if (reuse && this.#isInStep(socket) && this.#keep(socket)) return
     socket.user = this.#leavingUser
     if (socket.destroyed) return this.discard(socket)
     if (close === 'rst') socket.reset()
@@ -107,6 +107,10 @@ export class UpstreamPool extends Timed {
     socket.user = this.#leavingUser
     socket.destroy()
     socket.readShort()
+  }
+
+  #isInStep(socket: UpstreamSocket): boolean {
+    return socket.writable && socket.writableLength === 0 && !socket.readableEnded && !socket.isPaused()
   }
 
   /** False when there are enough. */

@@ -12,15 +12,14 @@
 import type { Endpoint } from '../../../balancer/endpoint.ts'
 import type { Outcome } from '../../../balancer/outcome.ts'
 import type { AttemptPlan, RawHeaders } from '../../exchange.ts'
-import { endToEnd, headerValue, headerValues, trailersOf } from '../../headers.ts'
+import { endToEnd } from '../../headers.ts'
 import { isReplayable } from '../../retry.ts'
 import { AnswerBody } from './answer-body.ts'
 import { ClientProbe } from './client-probe.ts'
 import type { ClientUser } from './client-user.ts'
 import { endOfHead } from './head-end.ts'
-import { JoinedWriter } from './joined-writer.ts'
 import { fieldLines, hasDate, httpDate } from './message-text.ts'
-import { giveBuffer } from './read-buffers.ts'
+import { askedProtocol, RequestSender, requestHeadText } from './request-sender.ts'
 import { faultOfPartialResponseHead, type ResponseHead, readResponseHead } from './response-head.ts'
 import { joinTunnel } from './tunnel.ts'
 import type { UpstreamSocket, UpstreamUser } from './upstream-socket.ts'
@@ -36,8 +35,6 @@ interface Told {
 type Phase = 'connecting' | 'waiting' | 'receiving' | 'tunnel' | 'over'
 
 const maxResponseHeadBytes = 64 * 1024
-/** A body whose pieces are as long as this is a long one. */
-const longReadBytes = 16 * 1024
 
 export class WireAttempt implements UpstreamUser, ClientUser {
   readonly reads = true
@@ -49,12 +46,7 @@ export class WireAttempt implements UpstreamUser, ClientUser {
   #phase: Phase = 'connecting'
   #socket: UpstreamSocket | null = null
 
-  /** Towards the endpoint. */
-  #request: JoinedWriter | null = null
-  #requestIsSent = false
-  #flushIsDue = false
-  /** The client was told to wait until the endpoint takes more. */
-  #isHeldUp = false
+  #request: RequestSender | null = null
   /** The endpoint has let the body come; true from the start when it was not asked. */
   #bodyIsWanted: boolean
 
@@ -64,8 +56,6 @@ export class WireAttempt implements UpstreamUser, ClientUser {
   #isAnswering = false
   #status = 0
   #answer: AnswerBody | null = null
-  /** Buffers that are written to the client from. */
-  readonly #borrowed: Buffer[] = []
   #probe: ClientProbe | null = null
 
   constructor(exchange: WireExchange, to: Endpoint, plan: AttemptPlan, told: Told) {
@@ -126,46 +116,25 @@ export class WireAttempt implements UpstreamUser, ClientUser {
   // Sending
 
   #send(socket: UpstreamSocket): void {
-    const { client, request, stats, surroundings } = this.#exchange
+    const { client, head, request, stats, surroundings } = this.#exchange
     const { deadlines } = this.#plan
     stats.connectMs = surroundings.now() - this.#startMs
     this.#phase = 'waiting'
+    const text = requestHeadText(head, this.#plan, this.#to.id)
+    const sender = new RequestSender(socket, head, () => client.resumeBody())
+    this.#request = sender
     if (!request.hasBody) {
-      this.#requestIsSent = true
       client.setDue(deadlines.responseMs)
-      socket.write(this.#requestHead(), 'latin1')
-      return
+      return sender.sendHeadAlone(text)
     }
     client.setDue(this.#bodyIsWanted ? deadlines.idleMs : deadlines.responseMs)
-    // What follows the head in a write of its own must not be held back.
-    socket.setNoDelay(true)
-    this.#request = new JoinedWriter(socket)
-    this.#request.add(this.#requestHead())
-    this.#flushSoon()
+    sender.sendHead(text)
     client.resumeBody()
   }
 
-  #requestHead(): string {
-    const { target, requestHeaders, keepAlive } = this.#plan
-    const { method, version, chunked, expectsContinue, upgrade } = this.#exchange.head
-    let text = `${method} ${target} HTTP/1.1\r\n${fieldLines(requestHeaders)}`
-    // Old clients may leave it out, and HTTP/1.1 may not.
-    if (version === '1.0' && headerValue(requestHeaders, 'host') === null) text += `Host: ${this.#to.id}\r\n`
-    if (chunked) text += 'Transfer-Encoding: chunked\r\n'
-    if (expectsContinue) text += 'Expect: 100-continue\r\n'
-    if (upgrade !== null) return `${text}Connection: Upgrade\r\nUpgrade: ${this.#askedProtocol()}\r\n\r\n`
-    return text + (keepAlive ? 'Connection: keep-alive\r\n\r\n' : 'Connection: close\r\n\r\n')
-  }
-
-  /** As the client wrote it. */
-  #askedProtocol(): string {
-    return headerValues(this.#exchange.head.rawHeaders, 'upgrade').join(', ')
-  }
-
   onBody(bytes: Buffer, start: number, end: number): boolean {
-    const { stats, client, head } = this.#exchange
+    const { stats, client } = this.#exchange
     const { bodyLimit, deadlines } = this.#plan
-    const request = this.#request as JoinedWriter
     stats.bytesIn += end - start
     this.#bodyIsWanted = true
     if (bodyLimit !== null && stats.bytesIn > bodyLimit) {
@@ -173,49 +142,25 @@ export class WireAttempt implements UpstreamUser, ClientUser {
       return false
     }
     client.setDue(deadlines.idleMs)
-    if (head.chunked) request.add(`${(end - start).toString(16)}\r\n`)
-    request.addBytes(bytes, start, end)
-    if (head.chunked) request.add('\r\n')
-    this.#flushSoon()
-    this.#isHeldUp = request.isFull
-    return !this.#isHeldUp
+    return this.#request?.add(bytes, start, end) === true
   }
 
   onBodyEnd(trailers: RawHeaders): void {
-    const { client, head } = this.#exchange
-    const request = this.#request as JoinedWriter
-    if (head.chunked) request.add(`0\r\n${fieldLines(trailersOf(trailers))}\r\n`)
-    this.#requestIsSent = true
-    this.#flushSoon()
-    if (this.#phase === 'waiting') client.setDue(this.#plan.deadlines.responseMs)
+    this.#request?.end(trailers)
+    if (this.#phase === 'waiting') this.#exchange.client.setDue(this.#plan.deadlines.responseMs)
   }
 
   onBodyMalformed(detail: string): void {
     this.end({ kind: 'bad-request', status: 400, detail })
   }
 
-  /** At the end of this turn: what comes together is written together. */
-  #flushSoon(): void {
-    if (this.#flushIsDue) return
-    this.#flushIsDue = true
-    process.nextTick(flush, this)
-  }
-
-  flush(): void {
-    this.#flushIsDue = false
-    if (this.#phase === 'over' || this.#socket === null) return
-    this.#request?.flush()
-    if (this.#isHeldUp && this.#request?.isFull === false) this.#resumeBody()
-  }
-
   onDrain(): void {
     if (this.#phase === 'waiting' && !this.#requestIsSent) this.#exchange.client.setDue(this.#plan.deadlines.idleMs)
-    if (this.#isHeldUp) this.#resumeBody()
+    this.#request?.drained()
   }
 
-  #resumeBody(): void {
-    this.#isHeldUp = false
-    this.#exchange.client.resumeBody()
+  get #requestIsSent(): boolean {
+    return this.#request?.isSent === true
   }
 
   // Receiving
@@ -298,25 +243,12 @@ export class WireAttempt implements UpstreamUser, ClientUser {
   #pass(socket: UpstreamSocket, bytes: Buffer, start: number, end: number): void {
     const { client } = this.#exchange
     const answer = this.#answer as AnswerBody
-    const used = answer.pass(bytes, start, end)
+    const used = answer.pass(socket, bytes, start, end)
     if (answer.fault !== null) return this.#malformed(answer.fault)
     client.setDue(this.#plan.deadlines.idleMs)
-    if (client.isFlushed) this.#giveBack()
-    else this.#borrow(socket)
     // Bytes behind the response are nobody's: who sends them is out of step.
     if (answer.isComplete) return this.#complete(socket, used === end)
-    if (end - start >= longReadBytes) socket.readLong()
     if (client.isFull) socket.pause()
-  }
-
-  /** What has been read is still being written from. */
-  #borrow(socket: UpstreamSocket): void {
-    const buffer = socket.lendBuffer()
-    if (buffer !== null) this.#borrowed.push(buffer)
-  }
-
-  #giveBack(): void {
-    for (let buffer = this.#borrowed.pop(); buffer !== undefined; buffer = this.#borrowed.pop()) giveBuffer(buffer)
   }
 
   /** The whole response has come. */
@@ -335,7 +267,7 @@ export class WireAttempt implements UpstreamUser, ClientUser {
 
   onClientDrain(): void {
     if (this.#phase === 'over') return
-    this.#giveBack()
+    this.#answer?.drained()
     if (this.#phase === 'receiving') this.#exchange.client.setDue(this.#plan.deadlines.idleMs)
     if (this.#socket?.isPaused()) this.#socket.resume()
   }
@@ -348,7 +280,7 @@ export class WireAttempt implements UpstreamUser, ClientUser {
     this.#phase = 'tunnel'
     this.#exchange.answered = true
     const fields = fieldLines(this.#plan.responseHeaders(head.rawHeaders))
-    const protocol = head.upgrade ?? this.#askedProtocol()
+    const protocol = head.upgrade ?? askedProtocol(asked)
     const text = `HTTP/1.1 101 Switching Protocols\r\n${fields}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
     client.socket.write(text, 'latin1')
     this.#socket = null
@@ -426,10 +358,6 @@ export class WireAttempt implements UpstreamUser, ClientUser {
       this.end(isClients ? { kind: 'client-left' } : { kind: 'timed-out', phase: 'idle' })
     }
   }
-}
-
-function flush(attempt: WireAttempt): void {
-  attempt.flush()
 }
 
 /** RFC 9110 §8.6: a 204 has no length, and a client that believed one would wait for a body. */
