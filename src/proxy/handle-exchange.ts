@@ -64,6 +64,9 @@ export function createHandler(context: HandlerContext): Handler {
   }
 }
 
+/** Budgets of services without a request in flight: so many stay, for the next request. They remember nothing. */
+const keptBudgets = 1_024
+
 const nothingForwarded = { service: null, endpoint: null, attempts: 0 } as const
 
 async function handle(exchange: Exchange, context: HandlerContext, budgets: Map<string, RetryBudget>): Promise<void> {
@@ -100,7 +103,7 @@ async function handle(exchange: Exchange, context: HandlerContext, budgets: Map<
     await forwarding.run()
   } finally {
     budget.leave(forwarding.holdsRetry)
-    if (budget.idle) budgets.delete(service)
+    if (budget.idle && budgets.size > keptBudgets) budgets.delete(service)
     record(exchange, context, identity, forwarding.end)
   }
 }

@@ -65,7 +65,7 @@ export class RetryBudget {
   /** Retries that the requests since have not paid back. */
   #owed = 0
 
-  /** With nothing in flight nothing can be overloaded: there is nothing to remember either. */
+  /** Nothing is in flight. */
   get idle(): boolean {
     return this.#inFlight === 0
   }
@@ -79,6 +79,8 @@ export class RetryBudget {
   leave(isRetry: boolean): void {
     this.#inFlight--
     if (isRetry) this.#retrying--
+    // With nothing in flight nothing can be overloaded: there is nothing to remember either.
+    if (this.#inFlight === 0) this.#owed = 0
   }
 
   /** Takes a place for a request that becomes a retry; false when there is none. */
