@@ -19,6 +19,26 @@ export function occupy({ socket }: IncomingMessage, res: ServerResponse): void {
   res.once('close', () => busy.set(socket, (busy.get(socket) ?? 1) - 1))
 }
 
+/** Notes that a connection is no longer one of HTTP. */
+export function occupyForGood(socket: Socket): void {
+  busy.set(socket, Number.POSITIVE_INFINITY)
+}
+
+/**
+ * A reset, half of the time with an ordinary end in front of it. Node's own sends that end always, and a socket that is
+ * destroyed or reset before its end is out (EINVAL) is never closed, and never says `close`.
+ */
+export function reset(socket: Socket, random: () => number): void {
+  const now = () => {
+    if (socket.destroyed) return
+    socket.destroySoon = () => socket.destroy()
+    socket.resetAndDestroy()
+  }
+  if (socket.writableEnded) socket.destroy()
+  else if (random() < 0.5) now()
+  else socket.end(now)
+}
+
 export async function evil(
   way: EvilWay,
   req: IncomingMessage,
@@ -32,7 +52,7 @@ export async function evil(
   const withLength = head(`Content-Length: ${body.length}\r\n`)
   const part = body.subarray(0, Math.floor(random() * body.length))
   const end = () => (random() < 0.5 ? socket.end() : socket.destroy())
-  const reset = () => socket.resetAndDestroy()
+  const cut = () => reset(socket, random)
   const soon = async (then: () => unknown) => {
     await sleep(Math.floor(random() * 5))
     then()
@@ -41,23 +61,23 @@ export async function evil(
 
   switch (way) {
     case 'reset-before-head':
-      return soon(reset)
+      return soon(cut)
     case 'end-before-head':
       return soon(end)
     case 'reset-in-head':
     case 'end-in-head':
       raw(withLength.slice(0, 1 + Math.floor(random() * (withLength.length - 2))))
-      return soon(way === 'end-in-head' ? end : reset)
+      return soon(way === 'end-in-head' ? end : cut)
     case 'reset-in-body':
     case 'end-in-body':
       raw(withLength)
       socket.write(part)
-      return soon(way === 'end-in-body' ? end : reset)
+      return soon(way === 'end-in-body' ? end : cut)
     case 'reset-in-chunk':
     case 'end-in-chunk':
       raw(`${head('Transfer-Encoding: chunked\r\n')}${(part.length + 1).toString(16)}\r\n`)
       socket.write(part)
-      return soon(way === 'end-in-chunk' ? end : reset)
+      return soon(way === 'end-in-chunk' ? end : cut)
     case 'garbage':
       socket.write(body.subarray(0, 200))
       return soon(end)
@@ -83,7 +103,7 @@ export async function evil(
     case 'idle-reset':
       answer(res, body)
       await sleep(random() * 20)
-      if ((busy.get(socket) ?? 0) === 0) way === 'idle-end' ? socket.end() : reset()
+      if ((busy.get(socket) ?? 0) === 0) way === 'idle-end' ? socket.end() : cut()
       return
     case 'many-hints':
       for (let hint = 0; hint < 10; hint++) sendHint(res, `</${hint}.css>; rel=preload`)
@@ -111,7 +131,7 @@ export async function evil(
     case 'early-answer-reset':
       raw(withLength)
       socket.write(body)
-      return soon(reset)
+      return soon(cut)
     case 'hang':
       return
     default:

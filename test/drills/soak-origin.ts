@@ -5,9 +5,9 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { evil, occupy, sendHint } from './soak-evil.ts'
+import { asked, followConnections, happened, openConnections } from './soak-connections.ts'
+import { evil, occupy, occupyForGood, reset, sendHint } from './soak-evil.ts'
 import {
   type EvilWay,
   evilWays,
@@ -27,7 +27,6 @@ const unparsable: string[] = []
 const ways: Record<string, number> = {}
 const repeated: number[] = []
 let seen = new Uint8Array(1 << 20)
-const sockets = new Set<Socket>()
 let requests = 0
 let falseUploads = 0
 
@@ -85,6 +84,8 @@ function isSick(host: string): boolean {
 
 async function serve(req: IncomingMessage, res: ServerResponse, isEvil: boolean): Promise<void> {
   requests++
+  asked(req.socket, `${req.method} ${req.url}`)
+  res.once('close', () => happened(req.socket, res.writableFinished ? 'answered' : 'not answered'))
   occupy(req, res)
   const [, what = '', first = '', second = '', third = ''] = (req.url ?? '').split('/')
   switch (what) {
@@ -119,19 +120,24 @@ async function serve(req: IncomingMessage, res: ServerResponse, isEvil: boolean)
 }
 
 /** A tunnel that gives back what it gets; of an evil instance, one that is refused or breaks. */
-function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, isEvil: boolean): void {
+function upgrade(req: IncomingMessage, socket: Socket, head: Buffer, isEvil: boolean): void {
   requests++
-  socket.on('error', () => {})
+  occupyForGood(socket)
+  asked(socket, `${req.method} ${req.url} (upgrade)`)
   if (!/^\/up\/\d+$/.test(req.url ?? '')) note(strange, `${req.method} ${req.url} (upgrade)`)
   const mood = isEvil ? random() : 1
   if (mood < 0.3) {
+    happened(socket, 'upgrade refused')
     ways['upgrade-refused'] = (ways['upgrade-refused'] ?? 0) + 1
+    // Unread bytes would hide the end behind them.
+    socket.resume()
     return void socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno')
   }
   socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
   if (mood < 0.6) {
+    happened(socket, 'tunnel to be cut')
     ways['tunnel-cut'] = (ways['tunnel-cut'] ?? 0) + 1
-    setTimeout(() => (random() < 0.5 ? socket.destroy() : (socket as Socket).resetAndDestroy()), random() * 10)
+    setTimeout(() => (random() < 0.5 ? socket.destroy() : reset(socket, random)), random() * 10)
   }
   if (head.length > 0) socket.write(head)
   socket.pipe(socket)
@@ -139,11 +145,14 @@ function upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, isEvil: boo
 
 function start(host: string, isEvil: boolean): Promise<number> {
   const server: Server = createServer({ keepAliveTimeout: 600_000, requestTimeout: 0 }, (req, res) => {
-    if (isSick(host)) return void req.socket.resetAndDestroy()
+    if (isSick(host)) {
+      asked(req.socket, `${req.method} ${req.url} (sick)`)
+      return reset(req.socket, random)
+    }
     // A request that breaks off is the sender's affair.
     serve(req, res, isEvil).catch(() => res.destroy())
   })
-  server.on('upgrade', (req, socket, head) => upgrade(req, socket, head, isEvil))
+  server.on('upgrade', (req, socket, head) => upgrade(req, socket as Socket, head, isEvil))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // A connection that ends in mid-request is what becomes of a client that left.
     if (error.code?.startsWith('HPE_') && error.code !== 'HPE_INVALID_EOF_STATE') {
@@ -152,12 +161,10 @@ function start(host: string, isEvil: boolean): Promise<number> {
     }
     socket.destroy()
   })
+  followConnections(server, host)
   server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {})
     // Node's server would wait for answers that were given past it.
     if (isEvil) socket.once('end', () => setTimeout(() => socket.destroy(), 100))
-    socket.once('close', () => sockets.delete(socket))
   })
   return new Promise((resolve) => {
     server.listen({ host, port: 0, backlog: 1024 }, () => resolve((server.address() as AddressInfo).port))
@@ -165,7 +172,15 @@ function start(host: string, isEvil: boolean): Promise<number> {
 }
 
 process.on('message', () => {
-  const story: OriginStory = { requests, strange, unparsable, falseUploads, repeated, connections: sockets.size, ways }
+  const story: OriginStory = {
+    requests,
+    strange,
+    unparsable,
+    falseUploads,
+    repeated,
+    connections: openConnections(),
+    ways,
+  }
   process.send?.(story)
 })
 process.on('disconnect', () => process.exit())

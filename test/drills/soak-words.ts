@@ -86,8 +86,8 @@ export interface OriginStory {
   readonly falseUploads: number
   /** Numbers of POSTs that arrived more than once at well-behaved instances. */
   readonly repeated: readonly number[]
-  /** Connections that are open now. */
-  readonly connections: number
+  /** Of each connection that is open now, what happened on it last. */
+  readonly connections: readonly string[]
   /** How often each misbehaviour was shown. */
   readonly ways: Readonly<Record<string, number>>
 }

@@ -149,6 +149,8 @@ export function plainAddress(address: string): string {
  */
 export function reset(socket: Socket): void {
   if (socket.destroyed) return
+  // In the middle of an ordinary end Node refuses to reset, loses the handle and never says that it is closed.
+  if (socket.writableEnded && !socket.writableFinished) return void socket.destroy()
   socket.destroySoon = () => socket.destroy()
   socket.resetAndDestroy()
 }
