@@ -137,7 +137,11 @@ function rolesOfOddSpelling(name: string): number {
   if (mask === undefined || (mask & (1 << ((name.charCodeAt(0) | 0x20) - 0x61))) === 0) return 0
   const key = name.toLowerCase()
   // To a CGI-like endpoint `X_Forwarded_For` and `X-Forwarded-For` are one variable: a client must not fill it.
-  if (key.includes('_')) return (roles.get(key.replaceAll('_', '-')) ?? 0) & rolesOfLookalikes
+  if (key.includes('_')) {
+    const meant = roles.get(key.replaceAll('_', '-')) ?? 0
+    // One that could be taken for the framing does not pass at all.
+    return (meant & role.contentLength) === 0 ? meant & rolesOfLookalikes : role.hopByHop
+  }
   return roles.get(key) ?? 0
 }
 

@@ -12,6 +12,7 @@ export type Limitation =
   | 'chunk-extensions-in-all'
   | 'duplicates-in-place'
   | 'early-hints-verbatim'
+  | 'early-refusal-heard'
   | 'first-bytes-count'
   | 'forbidden-trailers-refused'
   | 'half-closed-client-answered'
@@ -24,8 +25,10 @@ export type Limitation =
   | 'odd-targets-close'
   | 'one-space-each'
   | 'sizes-in-53-bits'
+  | 'stalled-upload-is-the-clients'
   | 'stray-line-ends-seen'
   | 'trailers-counted'
+  | 'unread-answers-cut'
 
 export interface EngineUnderTest {
   readonly name: string
@@ -44,6 +47,7 @@ export const engines: readonly EngineUnderTest[] = [
       'chunk-extensions-in-all': 'Node bounds them at 16 KiB a chunk',
       'duplicates-in-place': 'the package copies headers through an object, so that equal names stand together',
       'early-hints-verbatim': 'Node writes only the hints of a 103 that has a Link header',
+      'early-refusal-heard': 'Node throws the answer away with a connection that it cannot write to',
       'first-bytes-count': 'Node says that a connection broke, not whether an answer had begun',
       'forbidden-trailers-refused': 'trailers come when the body has been passed on: they are dropped',
       'half-closed-client-answered': 'Node closes its side as soon as a client has closed its own',
@@ -56,7 +60,10 @@ export const engines: readonly EngineUnderTest[] = [
       'odd-targets-close': 'a target is judged behind the parser, when the request has been framed beyond doubt',
       'one-space-each': 'the parser skips blanks between the parts of a request line',
       'sizes-in-53-bits': 'the parser counts in 64 bits, and waits for what is announced',
+      'stalled-upload-is-the-clients':
+        'whoever does not send is told from whoever does not take only before the answer',
       'stray-line-ends-seen': 'the parser skips line ends between messages',
+      'unread-answers-cut': 'Node waits for ever for a client to read an answer of the proxy’s own',
       'trailers-counted': 'Node bounds the bytes of trailers, not their number',
     },
   },

@@ -23,7 +23,7 @@ beforeEach(async () => {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   endpoint = { id: `127.0.0.1:${port}`, instance: 'i', address: '127.0.0.1', port, weight: 1 }
-  pool = new UpstreamPool(new Deadlines(() => performance.now()))
+  pool = new UpstreamPool(new Deadlines(() => performance.now(), fail))
 })
 
 afterEach(async () => {
@@ -107,7 +107,7 @@ test('a kept connection serves the next request; the last one that was in use fi
 
 test('a request that must not be sent twice gets no connection that has been idle for long', async () => {
   let time = 0
-  pool = new UpstreamPool(new Deadlines(() => time))
+  pool = new UpstreamPool(new Deadlines(() => time, fail))
   const first = await exchange('first', true)
   pool.release(first, true, 'fin')
   time = 1_500
@@ -132,3 +132,7 @@ test('kept connections to endpoints that are gone are dropped', async () => {
   pool.dropIdle((id) => id === endpoint.id)
   await waitFor('it to close', () => pool.count === 0)
 })
+
+function fail(error: Error): void {
+  throw error
+}

@@ -151,7 +151,7 @@ export class ClientConnection extends Timed {
     this.#wantsBody = false
   }
 
-  /** The user takes (more of) the body: what is there already comes before this returns. */
+  /** The user takes (more of) the body. What is there already comes soon, often before this returns. */
   resumeBody(): void {
     this.#wantsBody = true
     if (this.#ahead.length > 0) this.#consume(nothing)
@@ -182,7 +182,7 @@ export class ClientConnection extends Timed {
   /** Calls back when everything written so far has been handed over: at once, mostly. */
   whenFlushed(done: () => void): void {
     if (this.isFlushed) done()
-    else this.socket.write('', done)
+    else this.socket.write('', () => this.#guard(done))
   }
 
   /** The answer is out. Goes on with the next request, or closes. */
@@ -253,7 +253,12 @@ export class ClientConnection extends Timed {
   #received(bytes: Buffer): void {
     if (this.#phase === 'closing' || this.#phase === 'gone') return
     this.#consume(bytes)
-    if (this.#phase === 'exchange' && this.#ahead.length >= maxAheadBytes) this.#readNoMore()
+    if (this.#isWaiting && this.#ahead.length >= maxAheadBytes) this.#readNoMore()
+  }
+
+  /** What comes now has to wait for its turn. */
+  get #isWaiting(): boolean {
+    return this.#phase === 'exchange' || this.#nextIsDue
   }
 
   #readNoMore(): void {
@@ -263,7 +268,7 @@ export class ClientConnection extends Timed {
   }
 
   #readOn(): void {
-    if (this.#reading || (this.#phase !== 'closing' && this.#ahead.length >= maxAheadBytes)) return
+    if (this.#reading || (this.#isWaiting && this.#ahead.length >= maxAheadBytes)) return
     this.#reading = true
     this.socket.resume()
   }
@@ -280,6 +285,7 @@ export class ClientConnection extends Timed {
     } finally {
       this.#consuming = false
     }
+    if (this.#phase === 'head' && !this.#nextIsDue) this.#readOn()
     if (this.#ended && !this.#nextIsDue) this.#judgeEnd()
   }
 
@@ -304,7 +310,7 @@ export class ClientConnection extends Timed {
       if (text === '' || text === '\r') return false
       if (this.#headDueMs === null) {
         this.#headDueMs = deadlines.nowMs + limits.clientHeaderTimeoutMs
-        deadlines.move(this, Math.min(this.dueMs, this.#headDueMs))
+        deadlines.move(this, this.#headDueMs)
       }
       const refused = refusalOfPartialHead(text, limits)
       if (refused !== null) this.refuse(refused.status, refused.detail)
@@ -367,10 +373,10 @@ export class ClientConnection extends Timed {
     this.#phase = 'head'
     this.#idleSinceMs = deadlines.nowMs
     deadlines.move(this, deadlines.nowMs + limits.clientIdleTimeoutMs)
-    this.#readOn()
     // Not at once: the exchange before is still being told to those who keep count, and comes first.
-    if (this.#ahead.length === 0 && !this.#ended) return
-    this.#nextIsDue = true
+    this.#nextIsDue = this.#ahead.length > 0 || this.#ended
+    this.#readOn()
+    if (!this.#nextIsDue) return
     setImmediate(() => {
       this.#nextIsDue = false
       this.#guard(() => this.#consume(nothing))
@@ -424,7 +430,8 @@ export class ClientConnection extends Timed {
 
   onDue(): void {
     if (this.#isCut) return this.#reset()
-    if (this.#phase === 'exchange') return void this.#user?.onDue()
+    // Nobody has it who could say more than that the client does not read.
+    if (this.#phase === 'exchange') return this.#user === null ? this.cut() : this.#user.onDue()
     if (this.#phase === 'head' && this.#headDueMs !== null) {
       this.liftDue()
       return this.refuse(408, 'The request head did not arrive in time.')

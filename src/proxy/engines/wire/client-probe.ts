@@ -54,7 +54,7 @@ export class ClientProbe extends Timed {
     }
     deadlines.move(this, nowMs + patienceMs)
     if (answered && !this.#on.isBetweenChunks()) {
-      if (nowMs - this.#silentSinceMs >= silenceMs && !client.isFull) this.#on.onGone()
+      if (nowMs - this.#silentSinceMs >= silenceMs && client.isFlushed) this.#on.onGone()
       return
     }
     // The first write brings the reset, the second one meets it.

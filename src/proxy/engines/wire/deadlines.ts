@@ -8,6 +8,8 @@
 
 /** How often deadlines are looked at. */
 export const lookEveryMs = 25
+/** When looks are so far apart the process has been standing still. */
+const standstillMs = 4 * lookEveryMs
 /** Deadlines further away than a whole turn (3.2 s) are looked at once a turn. */
 const slotCount = 128
 
@@ -25,6 +27,7 @@ export class Deadlines {
   /** The time of the last look: coarse, and free to read. Exact enough to count timeouts from. */
   nowMs: number
   readonly #clock: () => number
+  readonly #onDefect: (error: Error) => void
   readonly #slots: readonly Set<Timed>[] = Array.from({ length: slotCount }, () => new Set())
   #count = 0
   /** Looks so far, and the time of the first of them. */
@@ -32,16 +35,20 @@ export class Deadlines {
   #startMs = 0
   #timer: NodeJS.Timeout | null = null
 
-  /** @param clock milliseconds that never go back */
-  constructor(clock: () => number) {
+  /**
+   * @param clock milliseconds that never go back
+   * @param onDefect told what an `onDue` has thrown; the others are told all the same
+   */
+  constructor(clock: () => number, onDefect: (error: Error) => void) {
     this.#clock = clock
+    this.#onDefect = onDefect
     this.nowMs = clock()
   }
 
   /** @param dueMs see `Timed.dueMs` */
   watch(timed: Timed, dueMs = Number.POSITIVE_INFINITY): void {
+    if (timed.look >= 0) return this.move(timed, dueMs)
     timed.dueMs = dueMs
-    if (timed.look >= 0) return
     this.#start()
     this.#count++
     this.#place(timed)
@@ -69,7 +76,7 @@ export class Deadlines {
     this.#startMs = this.nowMs
     this.#looks = 0
     // Keeps no process alive: whoever waits for something has a socket that does.
-    this.#timer = setInterval(() => this.#look(), lookEveryMs).unref()
+    this.#timer = setInterval(() => this.#wake(), lookEveryMs).unref()
   }
 
   #place(timed: Timed): void {
@@ -85,6 +92,12 @@ export class Deadlines {
 
   #slotOf(look: number): Set<Timed> {
     return this.#slots[look % slotCount] as Set<Timed>
+  }
+
+  /** After a long standstill what came meanwhile is read first: nobody is late because we were. */
+  #wake(): void {
+    if (this.#clock() - this.nowMs < standstillMs) this.#look()
+    else setImmediate(() => this.#look())
   }
 
   #look(): void {
@@ -107,7 +120,12 @@ export class Deadlines {
       // Forgotten by somebody before it.
       if (timed.look < 0) continue
       this.#place(timed)
-      if (timed.dueMs <= this.nowMs) timed.onDue()
+      if (timed.dueMs > this.nowMs) continue
+      try {
+        timed.onDue()
+      } catch (error) {
+        this.#onDefect(error as Error)
+      }
     }
   }
 }

@@ -35,6 +35,7 @@ export class RequestSender {
   sendHead(text: string): void {
     // What follows the head in a write of its own must not be held back.
     this.#socket.setNoDelay(true)
+    this.#socket.outliveWrites()
     this.#writer.add(text)
     this.#flushSoon()
   }

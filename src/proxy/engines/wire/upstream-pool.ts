@@ -68,8 +68,7 @@ export class UpstreamPool extends Timed {
   acquire(to: Endpoint, user: UpstreamUser, reuse: boolean, replayable: boolean): UpstreamSocket {
     const socket = reuse ? this.#takeIdle(to.id, replayable ? maxIdleMs : maxIdleUnsafeMs) : null
     if (socket === null) return this.#connect(to, user)
-    socket.user = user
-    socket.reused = true
+    socket.takeUp(user)
     return socket
   }
 
@@ -110,7 +109,13 @@ export class UpstreamPool extends Timed {
   }
 
   #isInStep(socket: UpstreamSocket): boolean {
-    return socket.writable && socket.writableLength === 0 && !socket.readableEnded && !socket.isPaused()
+    return (
+      socket.code === null &&
+      socket.writable &&
+      socket.writableLength === 0 &&
+      !socket.readableEnded &&
+      !socket.isPaused()
+    )
   }
 
   /** False when there are enough. */

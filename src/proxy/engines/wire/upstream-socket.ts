@@ -21,6 +21,8 @@ export interface UpstreamUser {
   onDefect(error: unknown): void
 }
 
+type Done = (error?: Error | null) => void
+
 /**
  * One connection after the other: making such an object costs more than all the rest that a request needs of it, and
  * Node lets a closed one connect again.
@@ -39,6 +41,7 @@ export class UpstreamSocket extends Socket {
   #readsLong = false
   #own: Buffer | null = null
   #isComplete = false
+  #outlivesWrites = false
 
   constructor() {
     // Half-open: an endpoint's end must neither shut our side down nor close before that has been judged.
@@ -59,15 +62,23 @@ export class UpstreamSocket extends Socket {
     this.code = null
     this.#isReset = false
     this.#isComplete = false
+    this.#outlivesWrites = false
     this.#readsLong = false
     // Node asks for a buffer now, perhaps while another connection is being read.
     reading = null
     this.connect({ host: to.address, port: to.port })
   }
 
+  /** An idle one is taken up again. */
+  takeUp(user: UpstreamUser): void {
+    this.user = user
+    this.reused = true
+    this.#isComplete = false
+  }
+
   /** Call when everything that was to be said here has been said, both ways. */
   exchangeIsComplete(): void {
-    this.#isComplete = true
+    this.#isComplete = this.writableLength === 0 && !this.writableNeedDrain
     this.readShort()
   }
 
@@ -76,8 +87,7 @@ export class UpstreamSocket extends Socket {
    * but not what was left to be written, nor that it was paused.
    */
   get isAsNew(): boolean {
-    const { writableLength, writableCorked, writableNeedDrain } = this
-    const nothingIsLeft = writableLength === 0 && writableCorked === 0 && !writableNeedDrain
+    const nothingIsLeft = this.writableLength === 0 && this.writableCorked === 0
     return this.#isComplete && nothingIsLeft && this.code === null && !this.isPaused()
   }
 
@@ -113,6 +123,30 @@ export class UpstreamSocket extends Socket {
     this.resetAndDestroy()
   }
 
+  /**
+   * A request body will be written, and an endpoint may answer and close without having read it: Node would throw
+   * the answer away together with the connection that can no longer be written to.
+   */
+  outliveWrites(): void {
+    this.#outlivesWrites = true
+  }
+
+  override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
+    super._write(chunk, encoding, this.#outlivesWrites ? (error) => done(this.#judged(error)) : done)
+  }
+
+  override _writev(chunks: Parameters<NonNullable<Socket['_writev']>>[0], done: Done): void {
+    super._writev?.(chunks, this.#outlivesWrites ? (error) => done(this.#judged(error)) : done)
+  }
+
+  /** Null: go on reading; what comes, or the end of it, decides. */
+  #judged(error: NodeJS.ErrnoException | null | undefined): Error | null {
+    const isRefusal = error?.code === 'EPIPE' || error?.code === 'ECONNRESET'
+    if (!isRefusal || this.destroyed || this.readableEnded) return error ?? null
+    this.code ??= error.code ?? null
+    return null
+  }
+
   override destroySoon(): void {
     if (this.#isReset) this.destroy()
     else super.destroySoon()
@@ -135,7 +169,10 @@ function onConnect(this: UpstreamSocket): void {
 let reading: UpstreamSocket | null = null
 
 function nextBuffer(): Buffer {
-  return reading === null ? sharedBuffer : reading.nextBuffer()
+  // Once: Node also asks when a name has a second address to try, with nobody's read before.
+  const socket = reading
+  reading = null
+  return socket === null ? sharedBuffer : socket.nextBuffer()
 }
 
 function onBytes(this: UpstreamSocket, end: number, bytes: Buffer): boolean {

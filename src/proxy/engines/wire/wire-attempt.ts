@@ -214,7 +214,7 @@ export class WireAttempt implements UpstreamUser, ClientUser {
       return
     }
     if (asked.version === '1.0') return
-    const fields = fieldLines(endToEnd(head.rawHeaders, 0))
+    const fields = fieldLines(withoutLength(endToEnd(head.rawHeaders, 0)))
     client.socket.write(`HTTP/1.1 ${head.status} ${head.reason}\r\n${fields}\r\n`, 'latin1')
     if (client.isFull) socket.pause()
   }
@@ -278,8 +278,9 @@ export class WireAttempt implements UpstreamUser, ClientUser {
     stats.firstByteMs = surroundings.now() - this.#startMs
     this.#plan.onHead(101)
     this.#phase = 'tunnel'
+    this.#probe?.stop()
     this.#exchange.answered = true
-    const fields = fieldLines(this.#plan.responseHeaders(head.rawHeaders))
+    const fields = fieldLines(withoutLength(this.#plan.responseHeaders(head.rawHeaders)))
     const protocol = head.upgrade ?? askedProtocol(asked)
     const text = `HTTP/1.1 101 Switching Protocols\r\n${fields}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
     client.socket.write(text, 'latin1')
@@ -335,6 +336,7 @@ export class WireAttempt implements UpstreamUser, ClientUser {
   }
 
   onClientEnded(): void {
+    if (this.#phase === 'over') return
     this.#probe ??= new ClientProbe(this.#exchange, {
       isBetweenChunks: () => this.#answer?.isChunked === true && !this.#answer.isComplete,
       onGone: () => this.end({ kind: 'client-left' }),
@@ -353,14 +355,15 @@ export class WireAttempt implements UpstreamUser, ClientUser {
       else if (this.#socket?.writableNeedDrain) this.end({ kind: 'timed-out', phase: 'idle' })
       else this.end({ kind: 'bad-request', status: 408, detail: 'The body of the request did not arrive in time.' })
     } else if (this.#phase === 'receiving') {
-      // The endpoint has done its part when the client does not read.
-      const isClients = this.#answer?.isComplete || client.isFull || client.hasEnded
+      // The endpoint has done its part when the client does not read, or sends no more of what the endpoint waits for.
+      const owesBody = !this.#requestIsSent && this.#socket?.writableNeedDrain === false
+      const isClients = this.#answer?.isComplete || client.isFull || client.hasEnded || owesBody
       this.end(isClients ? { kind: 'client-left' } : { kind: 'timed-out', phase: 'idle' })
     }
   }
 }
 
-/** RFC 9110 §8.6: a 204 has no length, and a client that believed one would wait for a body. */
+/** RFC 9110 §8.6: a 204 or a 1xx has no length, and a client that believed one would wait for a body. */
 function withoutLength(fields: string[]): string[] {
   return fields.filter((_, index) => fields[index - (index % 2)]?.toLowerCase() !== 'content-length')
 }

@@ -70,6 +70,7 @@ export class WireExchange implements Exchange {
     this.answered = true
     if (reply.close || this.isBodyInDoubt || head.upgrade !== null) client.closeAfterAnswer()
     client.socket.write(replyText(reply, this.connectionFields(), head.method !== 'HEAD'), 'utf8')
+    client.setDue(client.idleTimeoutMs)
     return new Promise((resolve) => {
       client.whenFlushed(() => {
         client.answered()

@@ -19,7 +19,7 @@ const drainPollMs = 50
 
 export function wireEngine({ limits, onExchange, onRefusal, onFailure }: EngineOptions): DataListener {
   const now = (): number => performance.now()
-  const deadlines = new Deadlines(now)
+  const deadlines = new Deadlines(now, onFailure)
   const pool = new UpstreamPool(deadlines)
   const clients = new Set<ClientConnection>()
   let closing: Promise<void> | null = null
@@ -41,8 +41,9 @@ export function wireEngine({ limits, onExchange, onRefusal, onFailure }: EngineO
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => {
     const connection = new ClientConnection(socket, clientSurroundings)
-    clients.add(connection)
-    if (clients.size > limits.maxConnections) connection.refuse(503, 'The proxy has as many connections as it may.')
+    // One that is refused is not counted, or a flood of them would keep out others.
+    if (clients.size < limits.maxConnections) clients.add(connection)
+    else connection.refuse(503, 'The proxy has as many connections as it may.')
   })
 
   function drain(deadlineMs: number): Promise<void> {
