@@ -127,6 +127,11 @@ const initials: readonly number[] = Object.keys(withRoles).reduce<number[]>(
   new Array(Math.max(...Object.keys(withRoles).map(({ length }) => length)) + 1).fill(0),
 )
 
+/** Without the blanks around it: spaces and tabs, and nothing else that JavaScript's `trim` takes (RFC 9110 §5.6.3). */
+export function trimBlanks(text: string): string {
+  return text.replace(/^[ \t]+|[ \t]+$/g, '')
+}
+
 /** The roles of a field, whatever the case of its name. */
 export function rolesOf(name: string): number {
   return roles.get(name) ?? rolesOfOddSpelling(name)
@@ -140,7 +145,7 @@ function rolesOfOddSpelling(name: string): number {
   if (key.includes('_')) {
     const meant = roles.get(key.replaceAll('_', '-')) ?? 0
     // One that could be taken for the framing does not pass at all.
-    return (meant & role.contentLength) === 0 ? meant & rolesOfLookalikes : role.hopByHop
+    return (meant & rolesOfLookalikes) | ((meant & role.contentLength) === 0 ? 0 : role.hopByHop)
   }
   return roles.get(key) ?? 0
 }

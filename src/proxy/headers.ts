@@ -4,7 +4,7 @@
  */
 
 import type { ExchangeRequest, RawHeaders } from './exchange.ts'
-import { role, rolesOf } from './field-names.ts'
+import { role, rolesOf, trimBlanks } from './field-names.ts'
 
 /** The first value of a header; null when it is absent. `name` in lower case. */
 export function headerValue(headers: RawHeaders, name: string): string | null {
@@ -57,7 +57,7 @@ function withNamed(value: string, known: Set<string> | null): Set<string> | null
   if (value === 'keep-alive' || value === 'close' || value === 'Upgrade') return known
   let named = known
   for (const part of value.split(',')) {
-    const name = part.trim().toLowerCase()
+    const name = trimBlanks(part).toLowerCase()
     if (name === '' || name === 'close' || name === 'keep-alive' || name === 'upgrade') continue
     if ((rolesOf(name) & role.neverStripped) !== 0) continue
     named ??= new Set()
@@ -108,7 +108,7 @@ export function originOf(request: ExchangeRequest, isTrusted: (address: string) 
     const list = rawHeaders[index + 1] as string
     for (let end = list.length; end >= 0; ) {
       const comma = end === 0 ? -1 : list.lastIndexOf(',', end - 1)
-      const address = list.slice(comma + 1, end).trim()
+      const address = trimBlanks(list.slice(comma + 1, end))
       if (!addressLike.test(address)) return { clientIp, trusted: true }
       clientIp = address
       if (!isTrusted(address)) return { clientIp, trusted: true }

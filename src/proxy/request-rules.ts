@@ -4,7 +4,7 @@
  */
 
 import type { ExchangeRequest, LimitOptions } from './exchange.ts'
-import { role, rolesOf } from './field-names.ts'
+import { role, rolesOf, trimBlanks } from './field-names.ts'
 
 export interface Violation {
   readonly status: 400 | 405 | 413 | 414 | 431
@@ -65,7 +65,7 @@ function framingViolation(request: ExchangeRequest, { lengths, length, codings, 
   if (codings > 0) {
     if (request.httpVersion === '1.0') return bad('Transfer-Encoding has no meaning in HTTP/1.0.')
     if (lengths > 0) return bad('Content-Length and Transfer-Encoding exclude each other.')
-    if (codings > 1 || (coding !== 'chunked' && coding.trim().toLowerCase() !== 'chunked')) {
+    if (codings > 1 || (coding !== 'chunked' && trimBlanks(coding).toLowerCase() !== 'chunked')) {
       return bad('The only transfer coding understood is a single "chunked".')
     }
   }

@@ -22,7 +22,7 @@ import type { AttemptPlan } from '../exchange.ts'
 import { isReplayable } from '../retry.ts'
 import { pumpRequestBody, pumpResponseBody } from './body-pumps.ts'
 import type { HttpExchange, UpgradeRequest } from './http-exchange.ts'
-import { agentFor, faultOfHead, removeField, switchingHead } from './node-heads.ts'
+import { agentFor, faultOfHead, hasTrailers, removeField, switchingHead } from './node-heads.ts'
 import { StallTimer } from './stall-timer.ts'
 import { joinTunnel } from './tunnel.ts'
 import type { Acquired } from './upstream-sockets.ts'
@@ -184,6 +184,8 @@ export class HttpAttempt {
       this.end({ kind: 'bad-request', status: 400, detail: `The request cannot be forwarded: ${messageOf(error)}.` })
       return false
     }
+    // Node throws where there can be no trailers.
+    if (!this.#exchange.chunked) upstream.removeHeader('Trailer')
     if (!upstream.hasHeader('Host')) upstream.setHeader('Host', this.#to.id)
     // Named explicitly for every method: Node leaves the framing of a DELETE's chunked body out otherwise.
     if (this.#exchange.chunked) upstream.setHeader('Transfer-Encoding', 'chunked')
@@ -317,7 +319,9 @@ export class HttpAttempt {
     const fields = this.#plan.responseHeaders(response.rawHeaders)
     // RFC 9110 §8.6: a 204 has no length, and a client that believed one would wait for a body.
     if (response.statusCode === 204) removeField(fields, 'content-length')
-    const { expectsContinue, surroundings, upgrade } = this.#exchange
+    // Node refuses to announce trailers where there can be none.
+    const { expectsContinue, request, surroundings, upgrade } = this.#exchange
+    if (!hasTrailers(response, request)) removeField(fields, 'trailer')
     // A client that still waits for "100 Continue" may or may not send its body now: the connection is ambiguous.
     const ambiguous = expectsContinue && this.#exchange.stats.bytesIn === 0
     if (ambiguous || upgrade !== null || surroundings.isLastOn(this.#exchange.req.socket)) {

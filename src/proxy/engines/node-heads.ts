@@ -2,7 +2,7 @@
 
 import type { Agent, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { RawHeaders } from '../exchange.ts'
+import type { ExchangeRequest, RawHeaders } from '../exchange.ts'
 import { headerValues, trailersOf } from '../headers.ts'
 
 /** An agent for one request over one socket: nothing is queued, nothing is looked up. */
@@ -35,6 +35,12 @@ function oddCodingOf(response: IncomingMessage): string | null {
   if (codings.length === 0) return null
   const plain = codings.length === 1 && codings[0]?.toLowerCase() === 'chunked' && response.httpVersion !== '1.0'
   return plain ? null : codings.join(', ')
+}
+
+/** True when the answer to this request goes to its client in chunks, so that trailers can follow. */
+export function hasTrailers({ headers, statusCode }: IncomingMessage, asked: ExchangeRequest): boolean {
+  const isBodiless = statusCode === 204 || statusCode === 304 || asked.method === 'HEAD'
+  return headers['transfer-encoding'] !== undefined && asked.httpVersion === '1.1' && !isBodiless
 }
 
 /** The trailers of a message that pass on, as name and value. */

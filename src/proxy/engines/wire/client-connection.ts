@@ -285,7 +285,8 @@ export class ClientConnection extends Timed {
     } finally {
       this.#consuming = false
     }
-    if (this.#phase === 'head' && !this.#nextIsDue) this.#readOn()
+    // Bytes that held up the reading have been taken.
+    if (this.#phase === 'head' ? !this.#nextIsDue : this.#wantsBody) this.#readOn()
     if (this.#ended && !this.#nextIsDue) this.#judgeEnd()
   }
 

@@ -6,7 +6,7 @@
  * it is the fault `incomplete`, and every other fault stays one whatever comes next.
  */
 
-import { commonSpellings, role, rolesOf } from '../../field-names.ts'
+import { commonSpellings, role, rolesOf, trimBlanks } from '../../field-names.ts'
 import { Spellings } from './spellings.ts'
 
 /** Why a head is not read: what a client is told. */
@@ -155,7 +155,7 @@ export class FieldLines {
     else if (value === 'close') this.close = true
     else {
       for (const part of value.split(',')) {
-        const option = part.trim().toLowerCase()
+        const option = trimBlanks(part).toLowerCase()
         if (option === 'close') this.close = true
         else if (option === 'keep-alive') this.keepAlive = true
         else if (option === 'upgrade') this.namesUpgrade = true
