@@ -76,11 +76,20 @@ export function grouped(fields: Fields): string[] {
     else group.push(value)
   }
   return [...groups]
-    .map(([name, list]) => `${name}: ${name === 'cookie' ? list.join('; ') : JSON.stringify(list)}`)
+    .map(([name, list]) => `${name}: ${name === 'cookie' ? cookiesOf(list) : JSON.stringify(list)}`)
     .sort()
 }
 
 /** Name, value, name, value … as pairs. */
 export function pairsOf(raw: readonly string[]): Fields {
   return raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1] as string] as const] : []))
+}
+
+/** Joined, as http-proxy does, and without those that are empty. */
+function cookiesOf(list: readonly string[]): string {
+  return list
+    .join(';')
+    .split(/;[ \t]*/)
+    .filter((cookie) => cookie !== '')
+    .join('; ')
 }

@@ -60,7 +60,7 @@ const known: readonly Known[] = [
   {
     reason: 'Node takes a bare CR for the end of a status line without a reason',
     engine: 'http-proxy',
-    what: /status line/,
+    what: /status line|incomplete answer/,
     input: /HTTP\/1\.[01] \d{3}[^\\]*(?:\\r){2}/,
   },
   {

@@ -93,6 +93,6 @@ export function requestHeadText(head: RequestHead, plan: AttemptPlan, host: stri
 }
 
 /** The protocol to switch to, as the client wrote it. */
-export function askedProtocol(head: RequestHead): string {
+function askedProtocol(head: RequestHead): string {
   return headerValues(head.rawHeaders, 'upgrade').join(', ')
 }

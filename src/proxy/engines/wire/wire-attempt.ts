@@ -19,7 +19,7 @@ import { ClientProbe } from './client-probe.ts'
 import type { ClientUser } from './client-user.ts'
 import { endOfHead } from './head-end.ts'
 import { fieldLines, hasDate, httpDate } from './message-text.ts'
-import { askedProtocol, RequestSender, requestHeadText } from './request-sender.ts'
+import { RequestSender, requestHeadText } from './request-sender.ts'
 import { faultOfPartialResponseHead, type ResponseHead, readResponseHead } from './response-head.ts'
 import { joinTunnel } from './tunnel.ts'
 import type { UpstreamSocket, UpstreamUser } from './upstream-socket.ts'
@@ -275,14 +275,14 @@ export class WireAttempt implements UpstreamUser, ClientUser {
   #switchProtocols(socket: UpstreamSocket, head: ResponseHead, early: Buffer): void {
     const { client, head: asked, stats, surroundings } = this.#exchange
     if (asked.upgrade === null) return this.#malformed('a switch of protocols that nobody asked for')
+    if (head.upgrade === null) return this.#malformed('a switch of protocols without saying to which')
     stats.firstByteMs = surroundings.now() - this.#startMs
     this.#plan.onHead(101)
     this.#phase = 'tunnel'
     this.#probe?.stop()
     this.#exchange.answered = true
     const fields = fieldLines(withoutLength(this.#plan.responseHeaders(head.rawHeaders)))
-    const protocol = head.upgrade ?? askedProtocol(asked)
-    const text = `HTTP/1.1 101 Switching Protocols\r\n${fields}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
+    const text = `HTTP/1.1 101 Switching Protocols\r\n${fields}Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n\r\n`
     client.socket.write(text, 'latin1')
     this.#socket = null
     joinTunnel(client, socket, early, (bytesUp, bytesDown) => {
