@@ -28,7 +28,7 @@ export interface ClientConnections {
 }
 
 /** How long a client of an idle connection may take to send a request that it had already begun. */
-const idleGraceMs = 1_000
+export const idleGraceMs = 1_000
 const pollMs = 50
 /** With so many requests waiting, no more are read. */
 const maxWaiting = 32

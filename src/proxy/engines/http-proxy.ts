@@ -7,12 +7,13 @@
  */
 
 import { createServer, type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
-import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import httpProxy from 'http-proxy'
 import type { DataListener, EngineOptions, Reply } from '../exchange.ts'
 import { createClientConnections, lingeringClose } from './client-connections.ts'
 import type { Forward } from './http-attempt.ts'
 import { HttpExchange, type UpgradeRequest } from './http-exchange.ts'
+import { listenOn } from './listening.ts'
 import { createUpstreamSockets } from './upstream-sockets.ts'
 
 type ForwardOptions = Parameters<Forward>[1]
@@ -139,16 +140,7 @@ export function httpProxyEngine(options: EngineOptions): DataListener {
   })
 
   return {
-    listen: (host, port) =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen({ host, port, backlog: 1_024 }, () => {
-          server.removeListener('error', reject)
-          // Out of file descriptors, for one: that must not end the process.
-          server.on('error', onFailure)
-          resolve((server.address() as AddressInfo).port)
-        })
-      }),
+    listen: (host, port) => listenOn(server, host, port, onFailure),
     clientConnections: () => clients.count(),
     upstreamConnections: () => sockets.count(),
     dropPooled: (isGone) => sockets.dropIdle(isGone),

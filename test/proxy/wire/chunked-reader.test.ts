@@ -69,17 +69,6 @@ describe('bodies in chunks', () => {
     expect(readWhole('20000000000000\r\nabc')).toMatchObject({ data: '', state: 'malformed' })
   })
 
-  it('it is known when the next byte begins a chunk', () => {
-    const reader = new ChunkedReader(limits)
-    const between = [reader.betweenChunks]
-    for (const letter of '01;x\r\na\r\n0\r\nA: b\r\n\r\n') {
-      reader.read(Buffer.from(letter), 0, 1, { onData: () => {} })
-      between.push(reader.betweenChunks)
-    }
-    expect(between.flatMap((yes, index) => (yes ? [index] : []))).toEqual([0, 9])
-    expect(reader.state).toBe('done')
-  })
-
   it('nothing is read behind the end, nor behind a fault', () => {
     for (const text of ['0\r\n\r\n', 'x']) {
       const reader = new ChunkedReader(limits)

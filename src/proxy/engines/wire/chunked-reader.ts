@@ -54,11 +54,6 @@ export class ChunkedReader {
     this.#limits = limits
   }
 
-  /** True when the next byte is the first of a chunk-size line. */
-  get betweenChunks(): boolean {
-    return this.#place === 'size' && this.#digits === 0 && this.state === 'reading'
-  }
-
   /**
    * Reads bytes[start, end); whatever pieces a body comes in, the outcome is the same.
    * @returns the index behind the last byte that was used: `end`, unless the body is done or malformed before

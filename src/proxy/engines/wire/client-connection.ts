@@ -10,7 +10,7 @@
 
 import type { Socket } from 'node:net'
 import type { LimitOptions, Refusal, Reply } from '../../exchange.ts'
-import { plainAddress, reset } from '../client-connections.ts'
+import { idleGraceMs, plainAddress, reset } from '../client-connections.ts'
 import type { ChunkLimits } from './chunked-reader.ts'
 import { type ClientUser, Dropping } from './client-user.ts'
 import { type Deadlines, lookEveryMs, Timed } from './deadlines.ts'
@@ -38,8 +38,6 @@ export interface ClientSurroundings {
 const maxAheadBytes = 64 * 1024
 /** How long a client may take to close behind the last answer, and its rest be read meanwhile: RFC 9112 §9.6. */
 const lingerMs = 1_000
-/** How long a client of an idle connection may take to send a request that it had already begun when we close. */
-export const idleGraceMs = 1_000
 
 /** How long the bytes before a cut have to reach the client. */
 const cutGraceMs = 2 * lookEveryMs

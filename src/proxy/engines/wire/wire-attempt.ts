@@ -20,7 +20,7 @@ import type { ClientUser } from './client-user.ts'
 import { endOfHead } from './head-end.ts'
 import { fieldLines, hasDate, httpDate } from './message-text.ts'
 import { RequestSender, requestHeadText } from './request-sender.ts'
-import { faultOfPartialResponseHead, type ResponseHead, readResponseHead } from './response-head.ts'
+import { faultOfPartialResponseHead, type ResponseHead, readResponseHead, responseLimits } from './response-head.ts'
 import { joinTunnel } from './tunnel.ts'
 import type { UpstreamSocket, UpstreamUser } from './upstream-socket.ts'
 import type { WireExchange } from './wire-exchange.ts'
@@ -33,8 +33,6 @@ interface Told {
 }
 
 type Phase = 'connecting' | 'waiting' | 'receiving' | 'tunnel' | 'over'
-
-const maxResponseHeadBytes = 64 * 1024
 
 export class WireAttempt implements UpstreamUser, ClientUser {
   readonly reads = true
@@ -192,7 +190,7 @@ export class WireAttempt implements UpstreamUser, ClientUser {
 
   #keepPartial(bytes: Buffer, start: number, end: number): void {
     const fault =
-      end - start > maxResponseHeadBytes
+      end - start > responseLimits.headBytes
         ? 'the response head is too large'
         : (faultOfPartialResponseHead(bytes.toString('latin1', start, end))?.detail ?? null)
     if (fault !== null) this.#malformed(fault)

@@ -5,8 +5,9 @@
  * more than the forwarding itself (docs/decisions/014-wire-engine.md), so there are none here.
  */
 
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import type { DataListener, EngineOptions } from '../../exchange.ts'
+import { listenOn } from '../listening.ts'
 import { ClientConnection } from './client-connection.ts'
 import { Deadlines } from './deadlines.ts'
 import type { RequestHead } from './request-head.ts'
@@ -62,16 +63,7 @@ export function wireEngine({ limits, onExchange, onRefusal, onFailure }: EngineO
   }
 
   return {
-    listen: (host, port) =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen({ host, port, backlog: 1_024 }, () => {
-          server.removeListener('error', reject)
-          // Out of file descriptors, for one: that must not end the process.
-          server.on('error', onFailure)
-          resolve((server.address() as AddressInfo).port)
-        })
-      }),
+    listen: (host, port) => listenOn(server, host, port, onFailure),
     clientConnections: () => clients.size,
     upstreamConnections: () => pool.count,
     dropPooled: (isGone) => pool.dropIdle(isGone),
