@@ -28,6 +28,8 @@ export interface AbsentInstance {
   readonly address: string
   /** One short clause, e.g. `check "http" is critical` or `in maintenance mode`. */
   readonly reason: string
+  /** Nothing is said against the instance itself: the agent of its node is not heard of, and that is all. */
+  readonly agentLost?: true
 }
 
 /** All that discovery says of one service. */
@@ -65,7 +67,8 @@ export function sameService(a: CatalogService, b: CatalogService): boolean {
     sameList(
       a.absent,
       b.absent,
-      (x, y) => x.instance === y.instance && x.address === y.address && x.reason === y.reason,
+      (x, y) =>
+        x.instance === y.instance && x.address === y.address && x.reason === y.reason && x.agentLost === y.agentLost,
     )
   )
 }

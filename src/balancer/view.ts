@@ -22,6 +22,15 @@ export interface EndpointView {
   readonly picks: number
 }
 
+/** What requests have shown of one endpoint, for those who doubt what the catalog says of it. */
+export interface Vitals {
+  /** Grows with every answer that was no fault; only its growth means anything. */
+  readonly goodAnswers: number
+  /** Faults since the last good answer. */
+  readonly faultsInRow: number
+  readonly state: HealthState
+}
+
 export interface ServiceView {
   readonly name: string
   /** False: gone from the catalog, remembered for a while so that it answers 503 and not 404. */

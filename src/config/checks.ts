@@ -24,6 +24,19 @@ export function contradictions(config: Config, from: (path: KeyPath) => string):
   if (cert !== null && key === null) add(['discovery', 'consul', 'tls', 'key'], null, 'must be given along with cert')
   if (cert === null && key !== null) add(['discovery', 'consul', 'tls', 'cert'], null, 'must be given along with key')
 
+  const { snapshot, source } = config.discovery
+  if (snapshot !== null && source === 'static') {
+    add(['discovery', 'snapshot'], snapshot, 'must be null for a static source: its catalog is the config itself')
+  }
+  if (config.register.enabled && source !== 'consul') {
+    add(['register', 'enabled'], true, 'must be false unless discovery.source is consul')
+  }
+  for (const [name, { failover }] of Object.entries(config.services)) {
+    if (failover.length > 0 && source !== 'consul') {
+      add(['services', name, 'failover'], failover, 'must be empty unless discovery.source is consul')
+    }
+  }
+
   const ejection = (path: KeyPath, baseMs: number, maxMs: number) => {
     if (maxMs >= baseMs) return
     add(

@@ -1,7 +1,10 @@
 /** The parsed, complete, frozen configuration of one process: every part's own options, composed. */
 
 import type { OutlierOptions } from '../balancer/outlier-options.ts'
+import type { BalancingOptions } from '../balancer/slow-start.ts'
+import type { AdmissionOptions } from '../discovery/admission.ts'
 import type { ConsulOptions } from '../discovery/consul-source.ts'
+import type { RegistrationOptions } from '../discovery/registration.ts'
 import type { StaticOptions } from '../discovery/static-source.ts'
 import type { LimitOptions } from '../proxy/exchange.ts'
 import type { UpstreamOptions } from '../proxy/policy.ts'
@@ -25,6 +28,9 @@ export interface ServiceOverrides {
   readonly outlier: Partial<OutlierOptions>
   readonly retry: Partial<RetryOptions>
   readonly routing: { readonly stripPrefix?: boolean }
+  readonly balancing: Partial<BalancingOptions>
+  /** Datacenters to ask for it, in this order, while its own has no endpoint of it. */
+  readonly failover: readonly string[]
 }
 
 export interface Config {
@@ -34,10 +40,14 @@ export interface Config {
   readonly engine: 'http-proxy' | 'wire'
   readonly discovery: {
     readonly source: 'consul' | 'static'
+    /** Path of the file that keeps the last good catalog; null: none is kept. */
+    readonly snapshot: string | null
     readonly consul: ConsulOptions
     readonly static: StaticOptions
   }
+  readonly admission: AdmissionOptions
   readonly routing: RoutingOptions
+  readonly balancing: BalancingOptions
   readonly upstream: UpstreamOptions
   readonly outlier: OutlierOptions
   readonly retry: RetryOptions
@@ -48,5 +58,6 @@ export interface Config {
   readonly accessLog: { readonly enabled: boolean; readonly sample: number; readonly query: boolean }
   readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
   readonly shutdown: { readonly drainDelayMs: number; readonly drainTimeoutMs: number }
+  readonly register: RegistrationOptions
   readonly services: Readonly<Record<string, ServiceOverrides>>
 }

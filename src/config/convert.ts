@@ -53,6 +53,27 @@ const outlier = {
   maxEjectedShare: { as: 'maxEjectedShare', show: formatShare },
 } as const satisfies Table
 
+const balancing = {
+  slowStart: { as: 'slowStartMs', show: orNull(formatDuration) },
+} as const satisfies Table
+
+const admission = {
+  enabled: { as: 'enabled', show: asIs },
+  hold: { as: 'holdMs', show: formatDuration },
+} as const satisfies Table
+
+const register = {
+  enabled: { as: 'enabled', show: asIs },
+  name: { as: 'name', show: asIs },
+  id: { as: 'id', show: asIs },
+  tags: { as: 'tags', show: asIs },
+  address: { as: 'address', show: asIs },
+  port: { as: 'port', show: asIs },
+  checkUrl: { as: 'checkUrl', show: asIs },
+  checkInterval: { as: 'checkIntervalMs', show: formatDuration },
+  deregisterAfter: { as: 'deregisterAfterMs', show: formatDuration },
+} as const satisfies Table
+
 const retry = {
   attempts: { as: 'attempts', show: asIs },
   budget: { as: 'budget', show: formatShare },
@@ -75,7 +96,7 @@ const shutdown = {
 } as const satisfies Table
 
 /** The options of every part, from a file that was accepted. Maps by service name have no prototype. */
-export function toConfig(file: FileConfig, tls: ReadFiles): Config {
+export function toConfig(file: FileConfig, tls: ReadFiles, snapshot: string | null): Config {
   const forAll: OutlierOptions = inside(
     { ...file.outlier, faultRate: file.outlier.faultRate === null ? null : inside(file.outlier.faultRate, faultRate) },
     outlier,
@@ -89,10 +110,13 @@ export function toConfig(file: FileConfig, tls: ReadFiles): Config {
     engine: file.engine,
     discovery: {
       source: file.discovery.source,
+      snapshot,
       consul: { ...file.discovery.consul, tls },
       static: { services: byName(file.discovery.static.services, (endpoints) => endpoints) },
     },
+    admission: inside(file.admission, admission),
     routing: file.routing,
+    balancing: inside(file.balancing, balancing),
     upstream: upstreamOptions,
     outlier: forAll,
     retry: file.retry,
@@ -101,6 +125,7 @@ export function toConfig(file: FileConfig, tls: ReadFiles): Config {
     accessLog: file.accessLog,
     log: file.log,
     shutdown: inside(file.shutdown, shutdown),
+    register: inside(file.register, register),
     services: byName(file.services, (service) => toOverrides(service, forAll)),
   }
 }
@@ -115,6 +140,8 @@ function toOverrides(service: FileConfig['services'][string], forAll: OutlierOpt
     outlier: { ...inside(rest, outlier), ...own },
     retry: inside(service.retry, retry),
     routing: service.routing,
+    balancing: inside(service.balancing, balancing),
+    failover: service.failover,
   }
 }
 
@@ -133,6 +160,7 @@ export function redactedConfig(config: Config): Record<string, unknown> {
     engine: config.engine,
     discovery: {
       source: config.discovery.source,
+      snapshot: config.discovery.snapshot,
       consul: {
         ...consul,
         address: withoutCredentials(consul.address),
@@ -141,7 +169,9 @@ export function redactedConfig(config: Config): Record<string, unknown> {
       },
       static: { services: byName(config.discovery.static.services, (endpoints) => endpoints) },
     },
+    admission: outside(config.admission, admission),
     routing: { ...config.routing },
+    balancing: outside(config.balancing, balancing),
     upstream: outside(config.upstream, upstream),
     outlier: outside(config.outlier, outlier),
     retry: outside(config.retry, retry),
@@ -150,11 +180,14 @@ export function redactedConfig(config: Config): Record<string, unknown> {
     accessLog: { ...config.accessLog, sample: formatShare(config.accessLog.sample) },
     log: { ...config.log },
     shutdown: outside(config.shutdown, shutdown),
+    register: outside(config.register, register),
     services: byName(config.services, (service) => ({
       upstream: outside(service.upstream, upstream),
       outlier: outside(service.outlier, outlier),
       retry: outside(service.retry, retry),
       routing: { ...service.routing },
+      balancing: outside(service.balancing, balancing),
+      failover: service.failover,
     })),
   }
 }

@@ -2,6 +2,7 @@
 
 import { BlockList, isIPv6 } from 'node:net'
 import type { OutlierOptions } from '../balancer/outlier-options.ts'
+import type { BalancingOptions } from '../balancer/slow-start.ts'
 import type { ServicePolicy } from '../proxy/policy.ts'
 import type { Config } from './config.ts'
 
@@ -9,6 +10,7 @@ export interface Settings {
   readonly config: Config
   policy(service: string): ServicePolicy
   outlier(service: string): OutlierOptions
+  balancing(service: string): BalancingOptions
   /** @param address an IP address */
   isTrustedProxy(address: string): boolean
 }
@@ -22,6 +24,7 @@ export function settingsOf(config: Config): Settings {
   }
   const policies = new Map<string, ServicePolicy>()
   const outliers = new Map<string, OutlierOptions>()
+  const balancings = new Map<string, BalancingOptions>()
   for (const [name, own] of Object.entries(config.services)) {
     policies.set(name, {
       upstream: { ...config.upstream, ...own.upstream },
@@ -29,12 +32,14 @@ export function settingsOf(config: Config): Settings {
       stripPrefix: own.routing.stripPrefix ?? config.routing.stripPrefix,
     })
     outliers.set(name, { ...config.outlier, ...own.outlier })
+    balancings.set(name, { ...config.balancing, ...own.balancing })
   }
   const trusted = trustedList(config.trustedProxies)
   return {
     config,
     policy: (service: string) => policies.get(service) ?? common,
     outlier: (service: string) => outliers.get(service) ?? config.outlier,
+    balancing: (service: string) => balancings.get(service) ?? config.balancing,
     isTrustedProxy: (address: string) =>
       config.trustedProxies.length > 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'),
   }

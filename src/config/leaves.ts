@@ -83,6 +83,9 @@ function isOrigin(text: string): boolean {
 
 export const token = textThat((text) => /^[\x21-\x7e]+$/.test(text), 'null or visible ASCII characters without blanks')
 
+/** The name of a service: what may be one segment of a path. */
+export const serviceNameText = textThat((text) => /^[^\s/]+$/.test(text), 'a service name without slashes or blanks')
+
 /** A name, tag or path: anything but nothing. */
 export const nonEmpty = textThat((text) => text.trim() !== '', 'a text that is not empty')
 

@@ -76,7 +76,7 @@ function judge(
     return { ok: false, problems: [...problems, ...parsed.error.issues.flatMap((issue) => tell(issue, merged))] }
   }
   const tls = readTls(parsed.data, merged, name, problems)
-  const config = toConfig(parsed.data, tls)
+  const config = toConfig(parsed.data, tls, snapshotPath(parsed.data, merged, name))
   problems.push(...contradictions(config, (path) => merged.from(path)))
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config: deepFreeze(config), file: name }
 }
@@ -94,6 +94,17 @@ function tell(issue: z.core.$ZodIssue, merged: Merged): readonly Problem[] {
   return [problemAt(path, found, `must be ${allowed}`, merged.from(path))]
 }
 
+/** As with the files of TLS: a path in the config file is relative to that file. */
+function snapshotPath({ discovery: { snapshot } }: FileConfig, merged: Merged, name: string | null): string | null {
+  if (snapshot === null) return null
+  return pathFrom(snapshot, merged.from(['discovery', 'snapshot']), name)
+}
+
+/** @param from who named the path */
+function pathFrom(given: string, from: string, name: string | null): string {
+  return from.startsWith('file') && name !== null ? resolve(dirname(name), given) : given
+}
+
 /** Reads the files of `discovery.consul.tls`: a path in the config file is relative to that file, others to where we run. */
 function readTls(config: FileConfig, merged: Merged, name: string | null, problems: Problem[]): ReadFiles {
   const read = (key: keyof ReadFiles): string | null => {
@@ -106,10 +117,7 @@ function readTls(config: FileConfig, merged: Merged, name: string | null, proble
       return null
     }
     try {
-      const text = readBounded(
-        from.startsWith('file') && name !== null ? resolve(dirname(name), given) : given,
-        2 ** 20,
-      )
+      const text = readBounded(pathFrom(given, from, name), 2 ** 20)
       if (text?.includes('-----BEGIN ')) return text
       return complain('must be the path of a PEM file, of at most 1MiB')
     } catch (error) {

@@ -5,7 +5,16 @@ import { redactedConfig } from './convert.ts'
 import { isTree } from './settings.ts'
 
 /** Decided once, when the process binds its ports and makes its engine and its source. All else is read anew. */
-const boundAtStart: readonly string[] = ['listen', 'admin', 'workers', 'engine', 'limits', 'discovery.source']
+const boundAtStart: readonly string[] = [
+  'listen',
+  'admin',
+  'workers',
+  'engine',
+  'limits',
+  'register',
+  'discovery.source',
+  'discovery.snapshot',
+]
 
 /** Key paths, in the file's names, that differ and are read at the start only; empty when a reload does it all. */
 export function restartOnlyChanges(before: Config, after: Config): readonly string[] {
@@ -16,8 +25,9 @@ export function restartOnlyChanges(before: Config, after: Config): readonly stri
     .filter((path) => boundAtStart.some((bound) => path === bound || path.startsWith(`${bound}.`)))
 }
 
-function leavesOf(value: unknown, path = ''): Map<string, unknown> {
-  if (!isTree(value)) return new Map([[path, value]])
+/** Lists are leaves, so each value is told by its JSON. */
+function leavesOf(value: unknown, path = ''): Map<string, string | undefined> {
+  if (!isTree(value)) return new Map([[path, JSON.stringify(value)]])
   const inner = Object.entries(value).map(([key, item]) => leavesOf(item, path === '' ? key : `${path}.${key}`))
   return new Map(inner.flatMap((leaves) => [...leaves]))
 }

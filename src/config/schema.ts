@@ -19,6 +19,7 @@ import {
   origin,
   port,
   positiveShare,
+  serviceNameText,
   share,
   size,
   statusRanges,
@@ -99,7 +100,7 @@ const retry = {
   statuses: listOf(whole(400, 599), '[502, 503, 504]'),
 }
 
-const serviceName = z.string().regex(/^[^\s/]+$/, { error: 'a service name without slashes or blanks' })
+const balancing = { slowStart: duration(1).nullable() }
 
 const serviceSection = orEmpty(
   keyed({
@@ -107,11 +108,13 @@ const serviceSection = orEmpty(
     outlier: orEmpty(partial({ ...outlier, faultRate: partial(faultRate).nullable() })).prefault({}),
     retry: orEmpty(partial(retry)).prefault({}),
     routing: orEmpty(partial({ stripPrefix: toggle })).prefault({}),
+    balancing: orEmpty(partial(balancing)).prefault({}),
+    failover: listOf(nonEmpty, '[dc2]').prefault([]),
   }),
 )
 
 function byService<T extends z.ZodType>(of: T) {
-  return orEmpty(z.record(serviceName, of, { error: 'a map of service names' })).prefault({})
+  return orEmpty(z.record(serviceNameText, of, { error: 'a map of service names' })).prefault({})
 }
 
 /** The whole file. Parsing `{}` gives every default. */
@@ -123,6 +126,7 @@ export const fileSchema = keyed({
   discovery: orEmpty(
     keyed({
       source: word('consul', 'static').prefault('consul'),
+      snapshot: nonEmptyOrNull.prefault(null),
       consul: section(
         {
           address: origin,
@@ -134,6 +138,7 @@ export const fileSchema = keyed({
           exclude: listOf(nonEmpty, '[consul]'),
           tag: nonEmptyOrNull,
           includeWarning: toggle,
+          maxWatches: whole(0, 10_000),
           tls: section({ ca: nonEmptyOrNull, cert: nonEmptyOrNull, key: nonEmptyOrNull }, noTls),
         },
         {
@@ -146,13 +151,16 @@ export const fileSchema = keyed({
           exclude: ['consul'],
           tag: null,
           includeWarning: true,
+          maxWatches: 128,
           tls: {},
         },
       ),
       static: orEmpty(keyed({ services: byService(listOf(hostPort, "['10.0.0.5:8080']")) })).prefault({}),
     }),
   ).prefault({}),
+  admission: section({ enabled: toggle, hold: duration(100) }, { enabled: true, hold: '10s' }),
   routing: section({ basePath, stripPrefix: toggle }, { basePath: '', stripPrefix: true }),
+  balancing: section(balancing, { slowStart: null }),
   upstream: section(upstream, {
     keepAlive: false,
     close: 'fin',
@@ -201,6 +209,30 @@ export const fileSchema = keyed({
   ),
   log: section({ level: word('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent') }, { level: 'info' }),
   shutdown: section({ drainDelay: duration(0), drainTimeout: duration(0) }, { drainDelay: '0s', drainTimeout: '20s' }),
+  register: section(
+    {
+      enabled: toggle,
+      name: serviceNameText,
+      id: nonEmptyOrNull,
+      tags: listOf(nonEmpty, '[edge]'),
+      address: host.nullable(),
+      port: whole(1, 65_535).nullable(),
+      checkUrl: origin.nullable(),
+      checkInterval: duration(1000),
+      deregisterAfter: duration(60_000),
+    },
+    {
+      enabled: false,
+      name: 'evenkeel',
+      id: null,
+      tags: [],
+      address: null,
+      port: null,
+      checkUrl: null,
+      checkInterval: '5s',
+      deregisterAfter: '10m',
+    },
+  ),
   services: byService(serviceSection),
 })
 

@@ -79,10 +79,10 @@ function decodeEntry(entry: unknown, rules: InstanceRules, oddities: Oddity[]): 
   const stated = text(service.Address) || text(node.Address)
   const address = normalAddress(stated)
   const { Port: port } = service
-  const away = (reason: string): Instance => ({
-    kind: 'absent',
-    absentee: { instance, address: placeOf(address ?? printable(stated, MAX_ADDRESS_LENGTH), port), reason },
-  })
+  const away = (reason: string, agentLost = false): Instance => {
+    const place = placeOf(address ?? printable(stated, MAX_ADDRESS_LENGTH), port)
+    return { kind: 'absent', absentee: { instance, address: place, reason, ...(agentLost ? { agentLost } : {}) } }
+  }
 
   if (stated === '') {
     note('no-address', 'neither the instance nor its node has an address')
@@ -100,7 +100,8 @@ function decodeEntry(entry: unknown, rules: InstanceRules, oddities: Oddity[]): 
     return away(`lacks the tag ${quoted(rules.tag)}`)
   }
   const health = worstOf(entry.Checks, note)
-  if (health.state === 'out' || (health.state === 'warning' && !rules.includeWarning)) return away(health.reason)
+  if (health.state === 'out' || (health.state === 'warning' && !rules.includeWarning))
+    return away(health.reason, health.state === 'out' && health.agentLost)
   const weight = weightOf(service.Weights, health.state === 'warning' ? 'Warning' : 'Passing', note)
   if (weight === 0)
     return away(health.state === 'warning' ? `${health.reason} and its warning weight is 0` : 'its weight is 0')
@@ -108,7 +109,10 @@ function decodeEntry(entry: unknown, rules: InstanceRules, oddities: Oddity[]): 
   return { kind: 'ready', endpoint, node: text(node.Node) }
 }
 
-type Health = { readonly state: 'passing' } | { readonly state: 'warning' | 'out'; readonly reason: string }
+type Health =
+  | { readonly state: 'passing' }
+  | { readonly state: 'warning'; readonly reason: string }
+  | { readonly state: 'out'; readonly reason: string; readonly agentLost: boolean }
 
 /** From bad to worse: a later one wins. */
 const STATES = ['passing', 'warning', 'critical', 'service-maintenance', 'node-maintenance'] as const
@@ -119,16 +123,22 @@ function worstOf(checks: unknown, note: Note): Health {
   if (checks === null || checks === undefined) return { state: 'passing' }
   if (!Array.isArray(checks)) {
     note('malformed-check', 'its checks are not a list: it counts as critical')
-    return { state: 'out', reason: 'its checks cannot be read' }
+    return { state: 'out', reason: 'its checks cannot be read', agentLost: false }
   }
   let worst: CheckState = 'passing'
   let names: string[] = []
+  let agentLost = true
   for (const check of checks) {
-    const { state, name } = readCheck(check, note)
+    const { state, name, ofAgent } = readCheck(check, note)
     const order = STATES.indexOf(state) - STATES.indexOf(worst)
-    if (order > 0) names = []
-    if (order >= 0) names.push(name)
-    if (order > 0) worst = state
+    if (order < 0) continue
+    if (order > 0) {
+      names = []
+      agentLost = true
+    }
+    names.push(name)
+    agentLost &&= ofAgent
+    worst = state
   }
   switch (worst) {
     case 'passing':
@@ -136,29 +146,37 @@ function worstOf(checks: unknown, note: Note): Health {
     case 'warning':
       return { state: 'warning', reason: clause(names, 'warning') }
     case 'critical':
-      return { state: 'out', reason: clause(names, 'critical') }
+      return { state: 'out', reason: clause(names, 'critical'), agentLost }
     case 'service-maintenance':
-      return { state: 'out', reason: 'in maintenance mode' }
+      return { state: 'out', reason: 'in maintenance mode', agentLost: false }
     case 'node-maintenance':
-      return { state: 'out', reason: 'its node is in maintenance mode' }
+      return { state: 'out', reason: 'its node is in maintenance mode', agentLost: false }
     default:
       return worst satisfies never
   }
 }
 
-function readCheck(check: unknown, note: Note): { readonly state: CheckState; readonly name: string } {
+interface Check {
+  readonly state: CheckState
+  readonly name: string
+  /** It is the node's own check, that its agent is alive. */
+  readonly ofAgent: boolean
+}
+
+function readCheck(check: unknown, note: Note): Check {
   if (!isObject(check)) {
     note('malformed-check', 'one of its checks cannot be read: it counts as critical')
-    return { state: 'critical', name: 'unreadable' }
+    return { state: 'critical', name: 'unreadable', ofAgent: false }
   }
   const id = text(check.CheckID)
   const name = text(check.Name) || id || 'unnamed'
-  if (id === '_node_maintenance') return { state: 'node-maintenance', name }
-  if (id.startsWith('_service_maintenance:')) return { state: 'service-maintenance', name }
+  const ofAgent = id === 'serfHealth'
+  if (id === '_node_maintenance') return { state: 'node-maintenance', name, ofAgent }
+  if (id.startsWith('_service_maintenance:')) return { state: 'service-maintenance', name, ofAgent }
   const { Status: status } = check
-  if (status === 'passing' || status === 'warning' || status === 'critical') return { state: status, name }
+  if (status === 'passing' || status === 'warning' || status === 'critical') return { state: status, name, ofAgent }
   note('malformed-check', `its check ${quoted(name)} is ${quoted(status)}: it counts as critical`)
-  return { state: 'critical', name }
+  return { state: 'critical', name, ofAgent }
 }
 
 /** `check "a" is critical`; of several the first by name, so that the words do not depend on their order. */

@@ -29,6 +29,8 @@ export interface ConsulOptions {
   readonly tag: string | null
   /** True: an instance whose check warns stays in rotation, at its warning weight. */
   readonly includeWarning: boolean
+  /** Services that are watched by a connection of their own; 0 or more. */
+  readonly maxWatches: number
   /** PEM texts, already read from their files; null: none. */
   readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null }
 }

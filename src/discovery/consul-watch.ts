@@ -185,7 +185,7 @@ function teller(
       call(() => listeners.onFresh())
     } else {
       published = next
-      call(() => listeners.onCatalog(next))
+      call(() => listeners.onCatalog(next, { rewound: false }))
     }
   }
 

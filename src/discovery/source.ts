@@ -2,9 +2,15 @@
 
 import type { Catalog } from '../balancer/endpoint.ts'
 
+/** What a source says of how it came by a catalog. */
+export interface Reading {
+  /** The source knows less than it did before, and stays so: its index went backwards. It may have lost its data. */
+  readonly rewound: boolean
+}
+
 export interface SourceListeners {
   /** A complete, believed answer whose content differs from the last one given (or the first one). */
-  readonly onCatalog: (catalog: Catalog) => void
+  readonly onCatalog: (catalog: Catalog, reading: Reading) => void
   /** The source was reached and agreed with what is known: the age of the catalog starts anew. */
   readonly onFresh: () => void
   /**
@@ -27,4 +33,25 @@ export interface CatalogSource {
    * The first `onCatalog` carries every service; from then on a failing service keeps its last known endpoints.
    */
   watch(listeners: SourceListeners, signal: AbortSignal): Promise<void>
+  /**
+   * Asks once more, now, for the list of services and for these services, so that an answer can be confirmed. What is read
+   * is taken in and told to the listeners like any other answer, and before this resolves. Absent: there is nothing to ask.
+   * @returns true when all of it was read; false when something failed, or nobody watches. Never rejects.
+   */
+  reread?(services: readonly string[], signal: AbortSignal): Promise<boolean>
+  /** How it is read, for operators. Absent: there is nothing to tell. */
+  describe?(): SourceView
+}
+
+/** How a source is read right now, as plain data. */
+export interface SourceView {
+  /** Services with a watch of their own, and services that are read in turn. */
+  readonly watched: number
+  readonly swept: number
+  /** How long the last whole round over the swept ones took; null: there has been none. */
+  readonly sweepRoundMs: number | null
+  /** Answers to blocking requests that brought news, and those that did not, since the start. */
+  readonly wakeups: { readonly useful: number; readonly useless: number }
+  /** The services whose watches wake for nothing most often, worst first, ten at most. */
+  readonly noisiest: readonly { readonly service: string; readonly useful: number; readonly useless: number }[]
 }

@@ -45,7 +45,7 @@ export function staticSource(options: StaticOptions, confirmEveryMs = 10_000): C
   return {
     async watch(listeners, signal) {
       if (signal.aborted) return
-      listeners.onCatalog(catalog)
+      listeners.onCatalog(catalog, { rewound: false })
       try {
         for await (const _ of setInterval(confirmEveryMs, undefined, { signal })) listeners.onFresh()
       } catch (error) {

@@ -84,7 +84,10 @@ describe('one value is refused', () => {
     ['discovery: {static: {services: {a: ["::1:80"]}}}', `discovery.static.services.a[0]: found "::1:80", ${hostPort}`],
     ['services: {"a/b": {}}', 'services["a/b"]: found "a/b", must be a service name without slashes or blanks'],
     ['services: {a: {upstream: {idleTimeout: 0s}}}', `services.a.upstream.idleTimeout: found "0s", ${duration}`],
-    ['services: {a: 1}', 'services.a: found 1, must be a section with the keys upstream, outlier, retry, routing'],
+    [
+      'services: {a: 1}',
+      'services.a: found 1, must be a section with the keys upstream, outlier, retry, routing, balancing, failover',
+    ],
   ])('%s', (yaml, line) => {
     expect(problemsOf(yaml)).toEqual([`file x.yaml:1: ${line}`])
   })
@@ -182,8 +185,10 @@ describe('the parsed options', () => {
       outlier: {},
       retry: {},
       routing: { stripPrefix: false },
+      balancing: {},
+      failover: [],
     })
-    expect(services.b).toEqual({ upstream: {}, outlier: {}, retry: {}, routing: {} })
+    expect(services.b).toEqual({ upstream: {}, outlier: {}, retry: {}, routing: {}, balancing: {}, failover: [] })
   })
 
   test("of a service complete its fault rate from everybody's, or from the default where that is off", () => {

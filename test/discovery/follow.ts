@@ -16,6 +16,7 @@ export const consulDefaults: ConsulOptions = {
   exclude: ['consul'],
   tag: null,
   includeWarning: true,
+  maxWatches: 128,
   tls: { ca: null, cert: null, key: null },
 }
 
