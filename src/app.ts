@@ -7,20 +7,18 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
+import { healthLog, logChange } from './admin/event-log.ts'
 import { createLocalErrorLog } from './admin/local-errors.ts'
 import { createMetrics } from './admin/metrics.ts'
 import { createAdminServer } from './admin/server.ts'
-import { createBalancer, type ServiceChange, type TableChange } from './balancer/balancer.ts'
+import { createBalancer } from './balancer/balancer.ts'
 import type { Catalog, Endpoint } from './balancer/endpoint.ts'
 import type { BalancerObserver } from './balancer/observer.ts'
 import type { Config } from './config/config.ts'
 import { redactedConfig } from './config/convert.ts'
 import { settingsOf } from './config/in-effect.ts'
 import { restartOnlyChanges } from './config/reload.ts'
-import { consulSource } from './discovery/consul-source.ts'
-import { createFreshness } from './discovery/freshness.ts'
-import type { CatalogSource, SourceError } from './discovery/source.ts'
-import { staticSource } from './discovery/static-source.ts'
+import { createFollowing } from './following.ts'
 import { createAccessLog, type LogLevel } from './log.ts'
 import { httpProxyEngine } from './proxy/engines/http-proxy.ts'
 import { wireEngine } from './proxy/engines/wire/wire.ts'
@@ -52,7 +50,6 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   const now = (): number => performance.now()
   let settings = settingsOf(initial)
   let draining = false
-  const freshness = createFreshness(now)
 
   const balancer = createBalancer({
     now,
@@ -76,7 +73,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   const localErrorLog = createLocalErrorLog(log, now)
   const observers = {
     ...metrics,
-    ...healthLog(log, metrics),
+    ...bothOf(metrics, healthLog(log)),
     onLocalError: (code, endpoint) => {
       metrics.onLocalError(code, endpoint)
       localErrorLog.onLocalError(code, endpoint)
@@ -104,68 +101,48 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     onFailure: (err) => log.error({ err }, 'the data port failed to take a connection'),
   })
 
+  const following = createFollowing({
+    log,
+    now,
+    config: () => settings.config,
+    vitals: () => null,
+    use: take,
+    onResult: metrics.onCatalog,
+    onDecisions: () => {},
+    onFresh: metrics.markFresh,
+  })
+
+  /** Routes by this catalog from now on. True: that is another table than before. */
+  function take(catalog: Catalog): boolean {
+    const change = balancer.update(catalog)
+    if (change.kind === 'unchanged') return false
+    const gone = new Set(change.services.flatMap(({ left }) => left.map(endpointIdOf)))
+    if (gone.size > 0) {
+      // Another service may have an endpoint at the same place.
+      for (const { endpoints } of catalog.services.values()) for (const { id } of endpoints) gone.delete(id)
+      data.dropPooled((endpoint) => gone.has(endpoint))
+      for (const { name, left } of change.services) metrics.dropEndpoints(name, left.map(endpointIdOf))
+    }
+    logChange(log, change.services)
+    return true
+  }
+
   const admin = createAdminServer({
     version,
     engine: initial.engine,
     metrics,
     view: balancer.view,
-    readiness: () => (draining ? { ...freshness.readiness(), state: 'draining' } : freshness.readiness()),
+    readiness: () => (draining ? { ...following.readiness(), state: 'draining' } : following.readiness()),
+    catalog: () => following.status(),
+    acceptCatalog: () => following.accept(),
     config: () => redactedConfig(settings.config),
     onError: (err) => log.error({ err }, 'the admin listener failed'),
   })
   const adminPort = await admin.listen(initial.admin.host, initial.admin.port)
   log.info({ host: initial.admin.host, port: adminPort }, 'the admin listener is open')
 
-  let onFirstCatalog: () => void = () => {}
-  const firstCatalog = new Promise<void>((resolve) => {
-    onFirstCatalog = resolve
-  })
-
-  /** Starts to follow the source that the config names. */
-  function follow(config: Config) {
-    const abort = new AbortController()
-    const source = sourceOf(config, log)
-    const listeners = {
-      onCatalog: (catalog: Catalog) => {
-        if (abort.signal.aborted) return
-        confirm()
-        take(balancer.update(catalog), catalog)
-        onFirstCatalog()
-      },
-      onFresh: () => {
-        if (abort.signal.aborted) return
-        confirm()
-        metrics.onCatalog('unchanged')
-      },
-      onError: (error: SourceError) => {
-        if (abort.signal.aborted) return
-        metrics.onCatalog('error')
-        if (!freshness.failed(error)) return
-        const meanwhile =
-          freshness.readiness().state === 'starting' ? 'nothing is served yet' : 'the last good one stays'
-        log.warn({ ...error }, `the catalog cannot be read; ${meanwhile}`)
-      },
-    }
-    return { abort, done: source.watch(listeners, abort.signal) }
-  }
-
-  function confirm(): void {
-    if (freshness.confirmed() === 'recovered') log.info('the catalog is confirmed again')
-    metrics.markFresh()
-  }
-
-  function take(change: TableChange, catalog: Catalog): void {
-    metrics.onCatalog(change.kind === 'changed' ? 'applied' : 'unchanged')
-    if (change.kind === 'unchanged') return
-    const present = new Set<string>()
-    for (const { endpoints } of catalog.services.values()) for (const { id } of endpoints) present.add(id)
-    data.dropPooled((endpoint) => !present.has(endpoint))
-    for (const { name, left } of change.services) metrics.dropEndpoints(name, left.map(endpointIdOf))
-    logChange(log, change.services)
-  }
-
-  let following = follow(initial)
-  const ready = firstCatalog.then(async () => {
+  following.start()
+  const ready = following.firstCatalog.then(async () => {
     // Told to close before there was anything to serve.
     if (draining) return new Promise<never>(() => {})
     const port = await data.listen(initial.listen.host, initial.listen.port)
@@ -182,8 +159,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     const { drainDelayMs, drainTimeoutMs } = settings.config.shutdown
     if (drainDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, drainDelayMs))
     await data.close(drainTimeoutMs)
-    following.abort.abort()
-    await following.done
+    await following.close()
     await admin.close()
   }
 
@@ -194,10 +170,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       const before = settings.config
       settings = settingsOf(withWhatIsBound(before, config))
       setLogLevel(config.log.level)
-      if (!sameDiscovery(before, settings.config)) {
-        following.abort.abort()
-        following = follow(settings.config)
-      }
+      if (!sameDiscovery(before, settings.config)) following.restart()
       return restartOnlyChanges(before, config)
     },
     close: () => {
@@ -209,70 +182,45 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   return app
 }
 
-function sourceOf({ discovery }: Config, log: Logger): CatalogSource {
-  switch (discovery.source) {
-    case 'consul':
-      return consulSource(discovery.consul, { log, random: Math.random })
-    case 'static':
-      return staticSource(discovery.static)
-    default:
-      return discovery.source satisfies never
-  }
-}
-
 /** A new config, but for what was decided at the start: `/api/config` shows what is in effect. */
 function withWhatIsBound(running: Config, config: Config): Config {
-  const { listen, admin, workers, engine, limits } = running
-  const discovery = { ...config.discovery, source: running.discovery.source }
-  return { ...config, listen, admin, workers, engine, limits, discovery }
+  const { listen, admin, workers, engine, limits, register } = running
+  const { source, snapshot } = running.discovery
+  return {
+    ...config,
+    listen,
+    admin,
+    workers,
+    engine,
+    limits,
+    register,
+    discovery: { ...config.discovery, source, snapshot },
+  }
 }
 
 function sameDiscovery(before: Config, after: Config): boolean {
   return JSON.stringify(before.discovery) === JSON.stringify(after.discovery)
 }
 
-/** Health events, counted and written down by name. */
-function healthLog(log: Logger, metrics: BalancerObserver): BalancerObserver {
+/** Health events, counted and written down. */
+function bothOf(first: BalancerObserver, second: BalancerObserver): BalancerObserver {
   return {
-    onEjected: (service, endpoint, reason, forMs) => {
-      metrics.onEjected(service, endpoint, reason, forMs)
-      log.warn({ service, endpoint, reason, forMs }, 'an endpoint was ejected')
+    onEjected: (...event) => {
+      first.onEjected(...event)
+      second.onEjected(...event)
     },
-    onRestored: (service, endpoint) => {
-      metrics.onRestored(service, endpoint)
-      log.info({ service, endpoint }, 'an endpoint is back in rotation')
+    onRestored: (...event) => {
+      first.onRestored(...event)
+      second.onRestored(...event)
     },
-    onWithheld: (service, endpoint, due, withheld) => {
-      metrics.onWithheld(service, endpoint, due, withheld)
-      log.warn({ service, endpoint, due, withheld }, 'an ejection was due and withheld')
+    onWithheld: (...event) => {
+      first.onWithheld(...event)
+      second.onWithheld(...event)
     },
-    onPanicPick: metrics.onPanicPick,
-  }
-}
-
-/** Above this many at once (a start, Consul's return) names are for those who ask for them. */
-const namedAtOnce = 100
-
-/** Writes down what changed, service by service. */
-function logChange(log: Logger, changes: readonly ServiceChange[]): void {
-  const many = changes.length > namedAtOnce
-  if (many) {
-    const count = (list: (change: ServiceChange) => readonly unknown[]): number =>
-      changes.reduce((sum, change) => sum + list(change).length, 0)
-    const counts = { services: changes.length, joined: count(({ joined }) => joined), left: count(({ left }) => left) }
-    log.info(counts, 'the catalog changed; level debug names the services')
-  }
-  for (const change of changes) log[many ? 'debug' : 'info'](describeChange(change), 'the catalog changed')
-}
-
-function describeChange({ name, kind, joined, left, reweighted }: ServiceChange) {
-  const named = (list: ServiceChange['joined']) => list.map(({ id, instance }) => `${id} (${instance})`)
-  return {
-    service: name,
-    change: kind,
-    joined: named(joined),
-    left: named(left),
-    changed: reweighted.map(({ id, weight }) => `${id} weight ${weight}`),
+    onPanicPick: (...event) => {
+      first.onPanicPick(...event)
+      second.onPanicPick(...event)
+    },
   }
 }
 

@@ -19,14 +19,18 @@ interface Rule {
 }
 
 const parts = ['balancer/', 'discovery/', 'proxy/', 'admin/', 'config/', 'workers/', 'demo/', 'commands/']
-const everything: Rule = { values: [...parts, 'app.ts', 'log.ts', 'version.ts', 'node:'], types: ['npm:pino'] }
+const everything: Rule = {
+  values: [...parts, 'app.ts', 'following.ts', 'log.ts', 'version.ts', 'node:'],
+  types: ['npm:pino'],
+}
 
 const rules: Readonly<Record<string, Rule>> = {
   'balancer/': { values: ['balancer/'] },
   'discovery/': {
     // Events: the client is aborted through an emitter, and one signal has a listener for every watch.
     values: ['discovery/', 'balancer/endpoint.ts', 'node:timers/promises', 'node:events'],
-    types: ['npm:pino'],
+    // Admission looks at what traffic shows.
+    types: ['npm:pino', 'balancer/view.ts'],
     files: { 'discovery/consul-source.ts': ['npm:consul', 'node:http', 'node:https', 'node:net'] },
   },
   'proxy/': {
@@ -52,6 +56,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'demo/': everything,
   'commands/': everything,
   'app.ts': everything,
+  'following.ts': everything,
   'main.ts': everything,
   'log.ts': { values: ['npm:pino', 'node:'], types: parts },
   'version.ts': { values: ['node:fs'] },
@@ -71,12 +76,17 @@ const pure = [
   'proxy/engines/wire/spellings.ts',
   'proxy/retry.ts',
   'discovery/consul-instances.ts',
+  'discovery/admission.ts',
 ]
 const world =
   /(?<![.\w])(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|fetch|Math\.random|crypto)\b(?!\s*:)/
 
 /** Who may import a composition root: what it composes may not know it. */
-const roots: Readonly<Record<string, readonly string[]>> = { 'main.ts': [], 'app.ts': ['commands/', 'main.ts'] }
+const roots: Readonly<Record<string, readonly string[]>> = {
+  'main.ts': [],
+  'app.ts': ['commands/', 'main.ts'],
+  'following.ts': ['app.ts'],
+}
 
 interface Import {
   /** A path below src/, `npm:zod` or `node:net`. */

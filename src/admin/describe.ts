@@ -3,6 +3,10 @@
 import type { AbsentInstance } from '../balancer/endpoint.ts'
 import type { EjectionReason, WithheldReason } from '../balancer/observer.ts'
 import type { EndpointView, HealthState, ServiceView } from '../balancer/view.ts'
+import type { SuspectDetail } from './catalog.ts'
+
+/** What there is to tell of an endpoint that the catalog leaves out; null: it is listed. */
+type FindSuspect = (service: string, endpoint: string) => SuspectDetail | null
 
 export interface ServiceSummary {
   readonly name: string
@@ -11,6 +15,8 @@ export interface ServiceSummary {
   readonly endpoints: Readonly<Record<HealthState, number>> & { readonly total: number }
   /** Instances that the catalog knows and keeps out of rotation. */
   readonly absent: number
+  /** Endpoints in rotation that the last answer of the catalog leaves out. */
+  readonly suspects: number
   readonly inFlight: number
   readonly pickSpread: number
 }
@@ -25,6 +31,8 @@ export interface EndpointDetail {
   readonly inRotation: boolean
   /** One sentence, or null when there is nothing to explain. */
   readonly why: string | null
+  /** Null: the catalog lists it. */
+  readonly suspect: SuspectDetail | null
   readonly reason: EjectionReason | null
   readonly withheld: WithheldReason | null
   readonly ejectedForMs: number | null
@@ -44,30 +52,33 @@ export interface ServiceDetail {
 }
 
 /** One line of the list of services. */
-export function summarise(service: ServiceView): ServiceSummary {
+export function summarise(service: ServiceView, findSuspect: FindSuspect): ServiceSummary {
   const endpoints = { healthy: 0, ejected: 0, probing: 0, total: service.endpoints.length }
   let inFlight = 0
+  let suspects = 0
   for (const each of service.endpoints) {
     endpoints[each.state] += 1
     inFlight += each.inFlight
+    if (findSuspect(service.name, each.endpoint.id) !== null) suspects += 1
   }
   return {
     name: service.name,
     inCatalog: service.inCatalog,
     endpoints,
     absent: service.absent.length,
+    suspects,
     inFlight,
     pickSpread: service.pickSpread,
   }
 }
 
 /** One service with every endpoint that is known of it, in rotation or not, and why. */
-export function detail(service: ServiceView): ServiceDetail {
+export function detail(service: ServiceView, findSuspect: FindSuspect): ServiceDetail {
   return {
     name: service.name,
     inCatalog: service.inCatalog,
     pickSpread: service.pickSpread,
-    endpoints: service.endpoints.map(endpointDetail),
+    endpoints: service.endpoints.map((each) => endpointDetail(each, findSuspect(service.name, each.endpoint.id))),
     absent: service.absent.map(absentDetail),
   }
 }
@@ -76,15 +87,20 @@ function absentDetail({ instance, address, reason }: AbsentInstance) {
   return { instance, address, why: reason }
 }
 
-function endpointDetail(view: EndpointView): EndpointDetail {
+function endpointDetail(view: EndpointView, suspect: SuspectDetail | null): EndpointDetail {
   const { endpoint, state, ...rest } = view
   const { id, instance, address, port, weight } = endpoint
   const inRotation = state === 'healthy'
-  return { endpoint: id, instance, address, port, weight, state, inRotation, why: why(view), ...rest }
+  return { endpoint: id, instance, address, port, weight, state, inRotation, why: why(view, suspect), suspect, ...rest }
 }
 
 /** Why an endpoint is out of rotation, or is still in it although it fails; null when it is simply healthy. */
-export function why(view: EndpointView): string | null {
+export function why(view: EndpointView, suspect: SuspectDetail | null): string | null {
+  const clauses = [healthClause(view), suspect?.why ?? null].filter((clause) => clause !== null)
+  return clauses.length === 0 ? null : clauses.join('; ')
+}
+
+function healthClause(view: EndpointView): string | null {
   const cause = view.reason ?? 'a reason unknown'
   switch (view.state) {
     case 'ejected':

@@ -6,6 +6,7 @@
  */
 
 import type { ServiceView, TableView } from '../balancer/view.ts'
+import { type CatalogStatus, suspectFinder } from './catalog.ts'
 import { summarise, why } from './describe.ts'
 import type { Readiness } from './readiness.ts'
 
@@ -26,11 +27,13 @@ export interface PageInput {
   readonly engine: string
   readonly readiness: Readiness
   readonly view: TableView
+  readonly catalog: CatalogStatus
 }
 
 /** The whole page. */
-export function renderPage({ version, engine, readiness, view }: PageInput): string {
-  const out = view.services.flatMap(outOfRotation)
+export function renderPage({ version, engine, readiness, view, catalog }: PageInput): string {
+  const find = suspectFinder(catalog)
+  const out = view.services.flatMap((service) => outOfRotation(service, find))
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -43,10 +46,13 @@ export function renderPage({ version, engine, readiness, view }: PageInput): str
 <h1>Evenkeel ${escapeHtml(version)}</h1>
 <p>Catalog: <strong>${escapeHtml(readiness.state)}</strong>, ${escapeHtml(ageText(readiness.ageMs))}. Engine: ${escapeHtml(engine)}.</p>
 <p><a href="/metrics">/metrics</a> · <a href="/livez">/livez</a> · <a href="/readyz">/readyz</a> ·
-<a href="/api/services">/api/services</a> · <a href="/api/config">/api/config</a></p>
+<a href="/api/services">/api/services</a> · <a href="/api/catalog">/api/catalog</a> · <a href="/api/config">/api/config</a></p>
 <h2>Services</h2>
-${table(['Service', '#Healthy', '#Ejected', '#Probing', '#Absent', '#In flight', '#Spread'], view.services.map(serviceRow))}
-<h2>Out of rotation, or failing</h2>
+${table(
+  ['Service', '#Healthy', '#Ejected', '#Probing', '#Absent', '#Suspect', '#In flight', '#Spread'],
+  view.services.map((service) => serviceRow(service, find)),
+)}
+<h2>Out of rotation, failing, or in doubt</h2>
 ${table(['Service', 'Endpoint', 'Instance', 'Why'], out)}
 </body>
 </html>
@@ -76,16 +82,18 @@ function table(heads: readonly string[], rows: readonly string[]): string {
   return `<table>\n<tr>${head.join('')}</tr>\n${rows.join('\n')}\n</table>`
 }
 
-function serviceRow(service: ServiceView): string {
-  const { name, inCatalog, endpoints, absent, inFlight, pickSpread } = summarise(service)
+type Find = ReturnType<typeof suspectFinder>
+
+function serviceRow(service: ServiceView, find: Find): string {
+  const { name, inCatalog, endpoints, absent, suspects, inFlight, pickSpread } = summarise(service, find)
   const link = `<a href="${escapeHtml(servicePath(name))}">${escapeHtml(name)}</a>${inCatalog ? '' : ' (left the catalog)'}`
-  const numbers = [endpoints.healthy, endpoints.ejected, endpoints.probing, absent, inFlight, pickSpread]
+  const numbers = [endpoints.healthy, endpoints.ejected, endpoints.probing, absent, suspects, inFlight, pickSpread]
   return `<tr><td>${link}</td>${numbers.map((each) => `<td class="n">${each}</td>`).join('')}</tr>`
 }
 
-function outOfRotation(service: ServiceView): string[] {
+function outOfRotation(service: ServiceView, find: Find): string[] {
   const failing = service.endpoints.flatMap((each) => {
-    const reason = why(each)
+    const reason = why(each, find(service.name, each.endpoint.id))
     return reason === null ? [] : [reasonRow(service.name, each.endpoint.id, each.endpoint.instance, reason)]
   })
   const absent = service.absent.map((each) => reasonRow(service.name, each.address, each.instance, each.reason))

@@ -1,6 +1,7 @@
 /** What does the admin listener answer? From a path to an answer; sockets and headers of every answer are elsewhere. */
 
 import type { TableView } from '../balancer/view.ts'
+import { type CatalogStatus, describeCatalog, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
 import type { Exposition } from './metrics.ts'
 import { ageText, pagePolicy, renderPage } from './page.ts'
@@ -14,6 +15,9 @@ export interface AdminSources {
   /** The table as it is now. */
   readonly view: () => TableView
   readonly readiness: () => Readiness
+  readonly catalog: () => CatalogStatus
+  /** Applies the source's last answer as it stands; answers how many endpoints are gone by it. */
+  readonly acceptCatalog: () => number
   /** The running configuration as plain JSON values. Whoever gives it has taken the secrets out. */
   readonly config: () => unknown
 }
@@ -24,9 +28,22 @@ export interface Answer {
   readonly body: string
   /** The content security policy, where it is not the one that forbids everything. */
   readonly policy?: string
+  /** The methods that are allowed, where the one that was used is not. */
+  readonly allow?: string
 }
 
-const routes = ['/', '/metrics', '/livez', '/readyz', '/api/services', '/api/services/{name}', '/api/config'] as const
+const routes = [
+  '/',
+  '/metrics',
+  '/livez',
+  '/readyz',
+  '/api/services',
+  '/api/services/{name}',
+  '/api/catalog',
+  '/api/catalog/accept (POST)',
+  '/api/config',
+] as const
+const acceptPath = '/api/catalog/accept'
 const servicePrefix = '/api/services/'
 
 /**
@@ -44,16 +61,31 @@ export async function answer(sources: AdminSources, target: string, accept: stri
     case '/livez':
       return text(200, 'ok\n')
     case '/readyz':
-      return readyz(sources.readiness())
+      return readyz(sources.readiness(), sources.catalog())
     case '/api/services':
-      return json(200, sources.view().services.map(summarise))
+      return json(200, summaries(sources))
+    case '/api/catalog':
+      return json(200, describeCatalog(sources.catalog(), sources.readiness()))
+    case acceptPath:
+      return methodNotAllowed('POST', 'This is accepted with POST.')
     case '/api/config':
       return json(200, sources.config())
     default:
       return path.startsWith(servicePrefix)
-        ? oneService(sources.view(), path.slice(servicePrefix.length))
+        ? oneService(sources, path.slice(servicePrefix.length))
         : problem(404, 'Not Found', `There is nothing here. What exists: ${routes.join(', ')}`, { routes })
   }
+}
+
+/** The answer to a POST from whoever may change something. */
+export function answerPost(sources: AdminSources, target: string): Answer {
+  if (pathOf(target) !== acceptPath)
+    return methodNotAllowed('GET, HEAD', 'This listener answers only GET and HEAD here.')
+  return json(200, { endpointsGone: sources.acceptCatalog() })
+}
+
+export function methodNotAllowed(allow: string, why: string): Answer {
+  return { ...problem(405, 'Method Not Allowed', why), allow }
 }
 
 /** An `application/problem+json` answer (RFC 9457). */
@@ -70,24 +102,36 @@ function text(status: number, body: string): Answer {
   return { status, contentType: 'text/plain; charset=utf-8', body }
 }
 
-function page({ version, engine, readiness, view }: AdminSources): Answer {
-  const body = renderPage({ version, engine, readiness: readiness(), view: view() })
+function page({ version, engine, readiness, view, catalog }: AdminSources): Answer {
+  const body = renderPage({ version, engine, readiness: readiness(), view: view(), catalog: catalog() })
   return { status: 200, contentType: 'text/html; charset=utf-8', body, policy: pagePolicy }
 }
 
-function readyz({ state, ageMs }: Readiness): Answer {
-  return text(isReady(state) ? 200 : 503, `${state}\ncatalog ${ageText(ageMs)}\n`)
+function readyz({ state, ageMs }: Readiness, { suspects, snapshot }: CatalogStatus): Answer {
+  const { held, kept } = suspectCounts(suspects)
+  const notes = [
+    ...(snapshot?.inUse === true ? ['served from the snapshot'] : []),
+    ...(held > 0 ? [`${held} endpoints held: the last answer leaves them out`] : []),
+    ...(kept > 0 ? [`${kept} endpoints kept: the catalog has lost them, and they answer`] : []),
+  ]
+  const lines = [state, `catalog ${ageText(ageMs)}`, ...notes]
+  return text(isReady(state) ? 200 : 503, `${lines.join('\n')}\n`)
 }
 
-function oneService(view: TableView, encodedName: string): Answer {
+function summaries(sources: AdminSources): readonly object[] {
+  const find = suspectFinder(sources.catalog())
+  return sources.view().services.map((service) => summarise(service, find))
+}
+
+function oneService(sources: AdminSources, encodedName: string): Answer {
   const name = decode(encodedName)
   if (name === null) return problem(400, 'Bad Request', 'The name is not valid percent-encoding.')
-  const service = view.services.find((each) => each.name === name)
+  const service = sources.view().services.find((each) => each.name === name)
   return service === undefined
     ? problem(404, 'Not Found', 'No such service in the routing table; /api/services lists what there is.', {
         service: name,
       })
-    : json(200, detail(service))
+    : json(200, detail(service, suspectFinder(sources.catalog())))
 }
 
 /** The path of a target in origin form, or in absolute form, which a server must accept too (RFC 9112 section 3.2.2). */

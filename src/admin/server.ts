@@ -1,14 +1,21 @@
 /**
  * How do scrapers, probes and people reach what the proxy knows of itself?
  *
- * A second listener, apart from the data port because a service may be called "metrics". It only reads, and is small
- * on purpose: what it is asked is short, and so are the times and sizes that it allows.
+ * A second listener, apart from the data port because a service may be called "metrics". It is small on purpose: what it
+ * is asked is short, and so are the times and sizes that it allows. Whoever reaches it may read; what changes something
+ * is only for callers on the loopback address, and not for pages of other sites that a browser there has open.
  */
 
-import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { isLocalHost, isLoopback } from './host.ts'
-import { type AdminSources, type Answer, answer, problem } from './routes.ts'
+import { type AdminSources, type Answer, answer, answerPost, methodNotAllowed, problem } from './routes.ts'
 
 export interface AdminDeps extends AdminSources {
   /** Told of what went wrong inside: a source that threw, a connection that could not be accepted. */
@@ -60,10 +67,19 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
       const why = 'This listener is bound to loopback and answers only to localhost or an IP address as its Host.'
       return problem(403, 'Forbidden', why)
     }
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      return problem(405, 'Method Not Allowed', 'This listener only answers GET and HEAD.')
+    const { method } = request
+    if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') {
+      return methodNotAllowed(
+        'GET, HEAD',
+        'This listener only answers GET and HEAD, and POST where something is changed.',
+      )
+    }
+    if (method === 'POST') {
+      const refusal = mayNotChange({ remoteAddress: request.socket.remoteAddress, headers: request.headers })
+      if (refusal !== null) return problem(403, 'Forbidden', refusal)
     }
     try {
+      if (method === 'POST') return answerPost(deps, request.url ?? '/')
       return await answer(deps, request.url ?? '/', request.headers.accept)
     } catch (error) {
       onError(error)
@@ -100,7 +116,23 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
   }
 }
 
-function send(response: ServerResponse, { status, contentType, body, policy = strictPolicy }: Answer): void {
+/** Why this caller may change nothing; null when it may. */
+export function mayNotChange(caller: {
+  readonly remoteAddress: string | undefined
+  readonly headers: IncomingHttpHeaders
+}): string | null {
+  const { remoteAddress = '', headers } = caller
+  if (!isLocalHost(headers.host)) return 'Only localhost or an IP address may be the Host of what changes something.'
+  if (!isLoopback(remoteAddress)) return 'Only callers on the loopback address may change something.'
+  // A page of another site can make a browser send a POST, but not without one of these telling.
+  const site = headers['sec-fetch-site']
+  const isForeign = site !== undefined && site !== 'same-origin' && site !== 'none'
+  const { origin } = headers
+  const isOwn = origin === undefined || origin === `http://${headers.host}`
+  return isForeign || !isOwn ? 'A page of another site may change nothing here.' : null
+}
+
+function send(response: ServerResponse, { status, contentType, body, policy = strictPolicy, allow }: Answer): void {
   response.writeHead(status, {
     'Content-Type': contentType,
     'Content-Length': Buffer.byteLength(body),
@@ -110,7 +142,7 @@ function send(response: ServerResponse, { status, contentType, body, policy = st
     'Cross-Origin-Resource-Policy': 'same-origin',
     'Cache-Control': 'no-store',
     // What such a request still sends is not worth reading.
-    ...(status === 405 ? { Allow: 'GET, HEAD', Connection: 'close' } : {}),
+    ...(allow === undefined ? {} : { Allow: allow, Connection: 'close' }),
   })
   response.end(body)
 }

@@ -1,8 +1,311 @@
-/** Is this new catalog believable? */
+/**
+ * Is this new catalog believable? Pure: answers, time and what traffic shows go in, the catalog to use comes out.
+ *
+ * Whatever an answer adds is believed at once, and so is the leaving of a few. An answer that takes away much at once may
+ * be the catalog's own accident, so the endpoints that it leaves out become suspects, which stay in rotation for a while:
+ *
+ *                left out by an answer that is in doubt
+ *     ┌────────┐ ───────────────────────────▶ ┌──────┐  hold is over, and traffic contradicts  ┌──────┐
+ *     │ listed │                              │ held │ ───────── a loss of data ─────────────▶ │ kept │
+ *     └────────┘ ◀─────── listed again ────── └──────┘                                         └──────┘
+ *       │    ▲                                   │ read twice, and failing                         │ failing
+ *       │    └───────────── listed again ────────┼─────────────────────────────────────────────────┤
+ *       │ left out without doubt,                │ hold is over                                    │
+ *       ▼ or Consul says why                     ▼ Consul says why · accepted by a person          ▼ … likewise
+ *     ┌────────────────────────────────────────────────────────────────────────────────────────────────────┐
+ *     │                                        gone                                                        │
+ *     └────────────────────────────────────────────────────────────────────────────────────────────────────┘
+ *
+ * A doubt about one service ends with the hold: the registry has the last word on its services. A doubt about the
+ * registry itself (many services at once, an index that went backwards) ends with traffic's word: while endpoints that
+ * it has lost go on answering, it is the registry that is wrong. docs/admission.md has the reasoning.
+ */
+
+import {
+  type Catalog,
+  type CatalogService,
+  compareEndpoints,
+  type Endpoint,
+  type EndpointId,
+  sameService,
+} from '../balancer/endpoint.ts'
+import type { Vitals } from '../balancer/view.ts'
+import type { Reading } from './source.ts'
+import { compareText } from './untrusted-text.ts'
 
 export interface AdmissionOptions {
   /** False: every answer is applied as it comes. */
   readonly enabled: boolean
-  /** How long endpoints that a doubtful answer leaves out stay in rotation. */
+  /** How long endpoints that a doubtful answer leaves out stay in rotation; above 0. */
   readonly holdMs: number
+}
+
+/** Why an answer is doubted: two about one service, two about the registry as a whole. */
+export type Doubt = 'most-of-service' | 'service-emptied' | 'many-services' | 'index-backwards'
+
+/** An endpoint that is in rotation although the last answer leaves it out. */
+export interface Suspect {
+  readonly service: string
+  readonly endpoint: Endpoint
+  readonly doubt: Doubt
+  readonly sinceMs: number
+  /** Then it is decided at the latest. */
+  readonly untilMs: number
+  /** Its `Vitals.goodAnswers` when it became a suspect. */
+  readonly goodAtStart: number
+  /** How many later reads have left it out as well. */
+  readonly reads: number
+  /** Decided: traffic shows it alive, so its loss is not believed. */
+  readonly kept: boolean
+}
+
+export interface Admission {
+  /** The source's last answer; null: there has been none. */
+  readonly answer: Catalog | null
+  /** What to route by: the answer, and the suspects. */
+  readonly table: Catalog | null
+  /** By service, then by endpoint. */
+  readonly suspects: ReadonlyMap<string, ReadonlyMap<EndpointId, Suspect>>
+  /** Suspects of a doubt about the registry that turned out to fail, since there was last no such doubt. */
+  readonly failed: number
+}
+
+/** What became of one endpoint that an answer left out. */
+export interface Decision {
+  readonly kind:
+    | 'held'
+    /** Listed again. */
+    | 'returned'
+    /** Gone: a second read left it out too, and requests to it fail. */
+    | 'confirmed'
+    /** Gone: Consul says of the instance itself why. */
+    | 'explained'
+    /** Gone: the hold is over, and nothing contradicted. */
+    | 'expired'
+    /** Stays: the hold is over, and traffic shows that the registry is wrong. */
+    | 'kept'
+    /** Gone: a person said so, or admission was turned off. */
+    | 'accepted'
+  readonly suspect: Suspect
+}
+
+export interface Verdict {
+  readonly admission: Admission
+  readonly decisions: readonly Decision[]
+}
+
+export interface Circumstances {
+  /** Of a clock that never goes back. */
+  readonly nowMs: number
+  readonly options: AdmissionOptions
+  /**
+   * The source has answered without a break for a while. After one its word on health is not taken at once either: checks
+   * that need a heartbeat are critical when a server starts again.
+   */
+  readonly settled: boolean
+  /** What requests have shown of an endpoint; null: it is not in the routing table. */
+  readonly vitals: (service: string, endpoint: EndpointId) => Vitals | null
+}
+
+/** A catalog of thousands that is read in turn does not lose a third at once: so many are too many, whatever the share. */
+const manyServices = 30
+
+/** Nothing is known. @param baseline what was in use before this process; the first answer is judged by it */
+export function newAdmission(baseline: Catalog | null = null): Admission {
+  return { answer: baseline, table: baseline, suspects: new Map(), failed: 0 }
+}
+
+/** Takes an answer in. The first one is believed, unless there is a baseline. */
+export function judgeAnswer(before: Admission, answer: Catalog, reading: Reading, given: Circumstances): Verdict {
+  if (before.table === null || !given.options.enabled) return acceptAll({ ...before, answer })
+  const { missing, decisions, routed, emptied } = missingFrom(before, answer, given)
+  const isMass = (emptied >= 2 && emptied * 3 > routed) || emptied > manyServices
+  const suspects = new Map<string, ReadonlyMap<EndpointId, Suspect>>()
+  for (const [service, endpoints] of missing) {
+    const known = before.suspects.get(service)
+    const doubt = reading.rewound
+      ? 'index-backwards'
+      : isMass
+        ? 'many-services'
+        : doubtAbout(before.table.services.get(service), known, answer.services.get(service), endpoints)
+    const held = new Map<EndpointId, Suspect>()
+    for (const endpoint of endpoints) {
+      const suspect = known?.get(endpoint.id)
+      if (suspect !== undefined) {
+        held.set(endpoint.id, doubt !== null && isOfRegistry(doubt) ? { ...suspect, doubt } : suspect)
+      } else if (doubt !== null) {
+        const fresh = newSuspect(service, endpoint, doubt, given)
+        held.set(endpoint.id, fresh)
+        decisions.push({ kind: 'held', suspect: fresh })
+      }
+    }
+    if (held.size > 0) suspects.set(service, held)
+  }
+  return { admission: withSuspects({ ...before, answer }, suspects), decisions }
+}
+
+/**
+ * A later read, whole and successful, left these services' suspects out as well.
+ * @param askedAtMs when that read began: who became a suspect since is not confirmed by it
+ */
+export function confirmRead(before: Admission, services: Iterable<string>, askedAtMs: number): Admission {
+  const suspects = new Map(before.suspects)
+  for (const service of services) {
+    const held = suspects.get(service)
+    if (held === undefined) continue
+    const confirmed = [...held].map(([id, suspect]): [EndpointId, Suspect] => [
+      id,
+      suspect.sinceMs <= askedAtMs ? { ...suspect, reads: suspect.reads + 1 } : suspect,
+    ])
+    suspects.set(service, new Map(confirmed))
+  }
+  return { ...before, suspects }
+}
+
+/** Decides what can be decided by now. To be asked again and again while there are suspects. */
+export function settle(before: Admission, given: Circumstances): Verdict {
+  if (!given.options.enabled) return acceptAll(before)
+  let { failed } = before
+  const decisions: Decision[] = []
+  const staying: Suspect[] = []
+  let answering = 0
+  for (const suspect of suspectsOf(before)) {
+    const evidence = evidenceOn(suspect, given)
+    if (evidence === 'failing' && (suspect.kept || suspect.reads > 0)) {
+      if (isOfRegistry(suspect.doubt)) failed += 1
+      decisions.push({ kind: 'confirmed', suspect })
+      continue
+    }
+    if (evidence === 'answering' && isOfRegistry(suspect.doubt)) answering += 1
+    staying.push(suspect)
+  }
+  const suspects = new Map<string, Map<EndpointId, Suspect>>()
+  const stay = (suspect: Suspect): void => {
+    const held = suspects.get(suspect.service) ?? new Map<EndpointId, Suspect>()
+    suspects.set(suspect.service, held.set(suspect.endpoint.id, suspect))
+  }
+  for (const suspect of staying) {
+    if (suspect.kept || given.nowMs < suspect.untilMs) {
+      stay(suspect)
+    } else if (isOfRegistry(suspect.doubt) && answering > failed) {
+      const kept = { ...suspect, kept: true }
+      decisions.push({ kind: 'kept', suspect: kept })
+      stay(kept)
+    } else {
+      decisions.push({ kind: 'expired', suspect })
+    }
+  }
+  // Nothing was decided: the same object, so that nothing is published.
+  return decisions.length === 0
+    ? { admission: before, decisions }
+    : { admission: withSuspects({ ...before, failed }, suspects), decisions }
+}
+
+/** Believes the last answer as it stands. */
+export function acceptAll(before: Admission): Verdict {
+  const decisions = [...suspectsOf(before)].map((suspect): Decision => ({ kind: 'accepted', suspect }))
+  return { admission: { answer: before.answer, table: before.answer, suspects: new Map(), failed: 0 }, decisions }
+}
+
+/** All suspects, service by service. */
+export function* suspectsOf(admission: Admission): Generator<Suspect> {
+  for (const held of admission.suspects.values()) yield* held.values()
+}
+
+/** True when the doubt is about the registry as a whole, and not about one service in it. */
+export function isOfRegistry(doubt: Doubt): boolean {
+  return doubt === 'many-services' || doubt === 'index-backwards'
+}
+
+/** What the answer leaves out of the table without saying why, by service, and how many services that empties. */
+function missingFrom({ table, suspects }: Admission, answer: Catalog, { settled }: Circumstances) {
+  const missing = new Map<string, readonly Endpoint[]>()
+  const decisions: Decision[] = []
+  let routed = 0
+  let emptied = 0
+  for (const [name, service] of table?.services ?? []) {
+    if (service.endpoints.length > 0) routed += 1
+    const said = answer.services.get(name)
+    if (said === service) continue
+    const listed = new Set(said?.endpoints.map(({ id }) => id))
+    const explained = new Set(
+      settled ? said?.absent.flatMap(({ address, agentLost }) => (agentLost ? [] : address)) : [],
+    )
+    const lost: Endpoint[] = []
+    for (const endpoint of service.endpoints) {
+      const suspect = suspects.get(name)?.get(endpoint.id)
+      const isBack = listed.has(endpoint.id)
+      if (!isBack && !explained.has(endpoint.id)) lost.push(endpoint)
+      else if (suspect !== undefined) decisions.push({ kind: isBack ? 'returned' : 'explained', suspect })
+    }
+    if (lost.length === 0) continue
+    missing.set(name, lost)
+    if (listed.size === 0) emptied += 1
+  }
+  return { missing, decisions, routed, emptied }
+}
+
+/** Suspects do not count on either side: what matters is how many of those that were listed leave now. */
+function doubtAbout(
+  before: CatalogService | undefined,
+  suspects: ReadonlyMap<EndpointId, Suspect> | undefined,
+  answer: CatalogService | undefined,
+  missing: readonly Endpoint[],
+): Doubt | null {
+  if (answer === undefined || answer.endpoints.length === 0) return 'service-emptied'
+  const lost = missing.filter(({ id }) => suspects?.has(id) !== true).length
+  const listed = (before?.endpoints.length ?? 0) - (suspects?.size ?? 0)
+  return lost >= 2 && lost * 2 > listed ? 'most-of-service' : null
+}
+
+function newSuspect(service: string, endpoint: Endpoint, doubt: Doubt, given: Circumstances): Suspect {
+  const { nowMs, options, vitals } = given
+  return {
+    service,
+    endpoint,
+    doubt,
+    sinceMs: nowMs,
+    untilMs: nowMs + options.holdMs,
+    goodAtStart: vitals(service, endpoint.id)?.goodAnswers ?? 0,
+    reads: 0,
+    kept: false,
+  }
+}
+
+/** What traffic has shown since it became a suspect. A single fault may be an accident; two in a row are a sign. */
+function evidenceOn(
+  { service, endpoint, goodAtStart }: Suspect,
+  given: Circumstances,
+): 'failing' | 'answering' | 'silent' {
+  const vitals = given.vitals(service, endpoint.id)
+  if (vitals === null) return 'silent'
+  if (vitals.state !== 'healthy' || vitals.faultsInRow >= 2) return 'failing'
+  return vitals.goodAnswers > goodAtStart ? 'answering' : 'silent'
+}
+
+function withSuspects(before: Admission, suspects: Admission['suspects']): Admission {
+  const { answer, table } = before
+  const hasRegistryDoubt = [...suspects.values()].some((held) =>
+    [...held.values()].some(({ doubt }) => isOfRegistry(doubt)),
+  )
+  return {
+    answer,
+    suspects,
+    table: suspects.size === 0 || answer === null ? answer : merged(answer, suspects, table),
+    failed: hasRegistryDoubt ? before.failed : 0,
+  }
+}
+
+/** The answer with the suspects in it. What is as it was in `former` is the same object. */
+function merged(answer: Catalog, suspects: Admission['suspects'], former: Catalog | null): Catalog {
+  const services = new Map(answer.services)
+  for (const [name, held] of suspects) {
+    const said = answer.services.get(name)
+    const endpoints = [...(said?.endpoints ?? []), ...[...held.values()].map(({ endpoint }) => endpoint)]
+    const absent = (said?.absent ?? []).filter(({ address }) => !held.has(address))
+    const service = { endpoints: endpoints.sort(compareEndpoints), absent }
+    const old = former?.services.get(name)
+    services.set(name, old !== undefined && sameService(old, service) ? old : service)
+  }
+  return { services: new Map([...services].sort(([a], [b]) => compareText(a, b))) }
 }

@@ -25,6 +25,8 @@ export interface SourceError {
   readonly where: string
   readonly message: string
   readonly cure: string
+  /** The source could not be reached, or has no leader: not something about one request. */
+  readonly away?: true
 }
 
 export interface CatalogSource {

@@ -1,7 +1,9 @@
 /** Views and records with everything filled in, so that a test names only what it is about. */
 
+import type { CatalogStatus } from '../../src/admin/catalog.ts'
 import { endpointId } from '../../src/balancer/endpoint.ts'
 import type { EndpointView, ServiceView, TableView } from '../../src/balancer/view.ts'
+import type { Suspect } from '../../src/discovery/admission.ts'
 import type { RequestRecord } from '../../src/proxy/observer.ts'
 
 export function endpointView(port: number, fields: Partial<EndpointView> & { instance?: string } = {}): EndpointView {
@@ -27,6 +29,31 @@ export function serviceView(name: string, fields: Partial<ServiceView> = {}): Se
 
 export function tableView(...services: readonly ServiceView[]): TableView {
   return { services }
+}
+
+/** No source, no snapshot, nothing in doubt. */
+export const plainCatalog: CatalogStatus = {
+  nowMs: 0,
+  admission: { enabled: true, holdMs: 10_000 },
+  suspects: [],
+  source: null,
+  snapshot: null,
+}
+
+/** An endpoint that the catalog leaves out since 4 s, of 10 s. */
+export function suspect(service: string, port: number, fields: Partial<Suspect> = {}): Suspect {
+  const { endpoint } = endpointView(port)
+  return {
+    service,
+    endpoint,
+    doubt: 'service-emptied',
+    sinceMs: -4_000,
+    untilMs: 6_000,
+    goodAtStart: 0,
+    reads: 1,
+    kept: false,
+    ...fields,
+  }
 }
 
 export function record(fields: Partial<RequestRecord> = {}): RequestRecord {

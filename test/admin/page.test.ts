@@ -2,13 +2,15 @@ import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { escapeHtml, renderPage, servicePath, styleHash } from '../../src/admin/page.ts'
 import type { ServiceView } from '../../src/balancer/view.ts'
-import { endpointView, serviceView, tableView } from './fixtures.ts'
+import { endpointView, plainCatalog, serviceView, suspect, tableView } from './fixtures.ts'
 
 const hostile = `"><script>alert('x')</script><img src=x onerror=alert(1)>&amp;`
 
+const catalog = { ...plainCatalog, suspects: [suspect('doubted', 82)] }
+
 function pageOf(...services: readonly ServiceView[]): string {
   const readiness = { state: 'stale', ageMs: 61_000 } as const
-  return renderPage({ version: '1.2.3', engine: 'wire', readiness, view: tableView(...services) })
+  return renderPage({ version: '1.2.3', engine: 'wire', readiness, view: tableView(...services), catalog })
 }
 
 describe('the page for people', () => {
@@ -45,6 +47,11 @@ describe('the page for people', () => {
     expect(html).toContain('ejected for consecutive-faults; the next probe may go in 12.3 s')
     expect(html).toContain('its ejection for fault-rate is due but withheld: cap')
     expect(html).toContain('in maintenance mode')
+  })
+
+  it('tells of an endpoint that is in rotation although the catalog leaves it out', () => {
+    const html = pageOf(serviceView('doubted', { endpoints: [endpointView(82)] }))
+    expect(html).toContain('held: an answer left this service without endpoints; decided in 6.0 s at the latest')
   })
 
   it.each(['service name', 'instance id', 'absent instance', 'absent address', 'reason'])(

@@ -1,0 +1,85 @@
+/** What does the catalog in use stand on? The source, answers that were doubted, and the snapshot, as plain JSON values. */
+
+import type { EndpointId } from '../balancer/endpoint.ts'
+import type { AdmissionOptions, Doubt, Suspect } from '../discovery/admission.ts'
+import type { SourceView } from '../discovery/source.ts'
+import { doubtText } from './event-log.ts'
+import type { Readiness } from './readiness.ts'
+
+export interface CatalogStatus {
+  /** Of the clock that the suspects' times are of. */
+  readonly nowMs: number
+  readonly admission: AdmissionOptions
+  /** Endpoints that are in rotation although the source's last answer leaves them out. */
+  readonly suspects: readonly Suspect[]
+  /** Null: the source has nothing to tell. */
+  readonly source: SourceView | null
+  /** Null: none is kept. */
+  readonly snapshot: SnapshotStatus | null
+}
+
+export interface SnapshotStatus {
+  readonly path: string
+  /** What became of the file that was there at the start. `refused`: it was left alone, and nothing is written. */
+  readonly found: 'read' | 'absent' | 'refused'
+  /** The catalog in use is the one of the file: the source has not answered yet. */
+  readonly inUse: boolean
+}
+
+/** One endpoint that the catalog leaves out, for people and scripts. */
+export interface SuspectDetail {
+  readonly doubt: Doubt
+  readonly state: 'held' | 'kept'
+  readonly forMs: number
+  /** Until it is decided at the latest; null: it has been. */
+  readonly decidedInMs: number | null
+  /** Later reads that left it out as well. */
+  readonly confirmingReads: number
+  readonly why: string
+}
+
+export function suspectDetail(suspect: Suspect, nowMs: number): SuspectDetail {
+  const { doubt, kept, sinceMs, untilMs, reads } = suspect
+  const decidedInMs = kept ? null : Math.max(0, untilMs - nowMs)
+  const until = `held: ${doubtText(doubt)}; decided in ${((decidedInMs ?? 0) / 1000).toFixed(1)} s at the latest`
+  return {
+    doubt,
+    state: kept ? 'kept' : 'held',
+    forMs: nowMs - sinceMs,
+    decidedInMs,
+    confirmingReads: reads,
+    why: kept ? `kept, although ${doubtText(doubt)}: endpoints that it lost go on answering` : until,
+  }
+}
+
+/** How to find what there is to tell of an endpoint of a service; null: the catalog lists it. */
+export function suspectFinder({ suspects, nowMs }: CatalogStatus) {
+  const byPlace = new Map(suspects.map((suspect) => [`${suspect.service} ${suspect.endpoint.id}`, suspect]))
+  return (service: string, endpoint: EndpointId): SuspectDetail | null => {
+    const suspect = byPlace.get(`${service} ${endpoint}`)
+    return suspect === undefined ? null : suspectDetail(suspect, nowMs)
+  }
+}
+
+/** Everything that `/api/catalog` says. */
+export function describeCatalog(status: CatalogStatus, { state, ageMs }: Readiness): object {
+  const { nowMs, admission, suspects, source, snapshot } = status
+  return {
+    state,
+    ageMs,
+    admission: { ...admission, ...suspectCounts(suspects) },
+    suspects: suspects.map((suspect) => ({
+      service: suspect.service,
+      endpoint: suspect.endpoint.id,
+      instance: suspect.endpoint.instance,
+      ...suspectDetail(suspect, nowMs),
+    })),
+    source,
+    snapshot,
+  }
+}
+
+export function suspectCounts(suspects: readonly Suspect[]): { readonly held: number; readonly kept: number } {
+  const kept = suspects.filter((suspect) => suspect.kept).length
+  return { held: suspects.length - kept, kept }
+}

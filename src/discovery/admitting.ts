@@ -1,0 +1,149 @@
+/**
+ * How does an answer of the source become the catalog in use? It passes admission.ts; while that has suspects, this file
+ * asks the source once more, looks at what traffic shows of them, and keeps the time.
+ */
+
+import type { Catalog } from '../balancer/endpoint.ts'
+import {
+  type Admission,
+  type AdmissionOptions,
+  acceptAll,
+  type Circumstances,
+  confirmRead,
+  type Decision,
+  judgeAnswer,
+  newAdmission,
+  type Suspect,
+  settle,
+  suspectsOf,
+  type Verdict,
+} from './admission.ts'
+import type { CatalogSource, SourceError } from './source.ts'
+
+export interface AdmittedListeners {
+  /**
+   * The catalog to use from now on.
+   * @param fromSource true: the source has just answered; false: it is what became of suspects
+   */
+  readonly onCatalog: (catalog: Catalog, fromSource: boolean) => void
+  /** The source was reached, and the catalog in use stays as it is. */
+  readonly onFresh: () => void
+  readonly onError: (error: SourceError) => void
+  /** What became of endpoints that an answer left out; told before the `onCatalog` that it leads to. */
+  readonly onDecisions: (decisions: readonly Decision[]) => void
+}
+
+export interface Admitting {
+  /** As `CatalogSource.watch`. Only once for each `Admitting`. */
+  watch(listeners: AdmittedListeners, signal: AbortSignal): Promise<void>
+  /** Applies the last answer as it stands, now. Answers how many endpoints are gone by it. */
+  accept(): number
+  suspects(): readonly Suspect[]
+}
+
+export interface AdmittingDeps {
+  /** Asked at each step, so that a re-read config holds at once. */
+  readonly options: () => AdmissionOptions
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number
+  readonly vitals: Circumstances['vitals']
+  /** What is in use already, from before this process; null: nothing. */
+  readonly baseline: Catalog | null
+  /** Told what a listener throws; nothing is supposed to. */
+  readonly onBug: (error: unknown) => void
+}
+
+/** How often suspects are looked at. */
+const LOOK_MS = 200
+/** When the source is asked once more: not at once, or the same accident would confirm itself. */
+const REREAD_AFTER_MS = 1000
+const REREAD_EVERY_MS = 2000
+
+/** Admission in front of `source`. */
+export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting {
+  let admission = newAdmission(deps.baseline)
+  let listeners: AdmittedListeners | null = null
+  let signal: AbortSignal | null = null
+  let timer: NodeJS.Timeout | null = null
+  let troubleAtMs = Number.NEGATIVE_INFINITY
+  let rereadAtMs = Number.NEGATIVE_INFINITY
+  let isRereading = false
+
+  function circumstances(): Circumstances {
+    const nowMs = deps.now()
+    const options = deps.options()
+    return { nowMs, options, settled: nowMs - troubleAtMs >= options.holdMs, vitals: deps.vitals }
+  }
+
+  /** Takes a verdict in, and tells what it changes. */
+  function take({ admission: next, decisions }: Verdict, fromSource: boolean): void {
+    const before: Admission = admission
+    admission = next
+    if (decisions.length > 0) listeners?.onDecisions(decisions)
+    if (next.table !== null && next.table !== before.table) listeners?.onCatalog(next.table, fromSource)
+    else if (fromSource) listeners?.onFresh()
+    attend(before.suspects.size === 0)
+  }
+
+  /** Looks at suspects for as long as there are any. */
+  function attend(areNew: boolean): void {
+    if (admission.suspects.size === 0 || signal === null || signal.aborted) return
+    if (areNew) rereadAtMs = deps.now() + Math.min(REREAD_AFTER_MS, deps.options().holdMs / 4)
+    timer ??= setTimeout(look, LOOK_MS)
+  }
+
+  function look(): void {
+    timer = null
+    if (deps.now() >= rereadAtMs && !isRereading) void reread()
+    try {
+      take(settle(admission, circumstances()), false)
+    } catch (error) {
+      deps.onBug(error)
+      attend(false)
+    }
+  }
+
+  async function reread(): Promise<void> {
+    const undecided = [...suspectsOf(admission)].filter(({ kept }) => !kept)
+    if (undecided.length === 0 || source.reread === undefined || signal === null) return
+    isRereading = true
+    const services = [...new Set(undecided.map(({ service }) => service))]
+    const askedAtMs = deps.now()
+    const wasRead = await source.reread(services, signal)
+    isRereading = false
+    rereadAtMs = deps.now() + REREAD_EVERY_MS
+    if (wasRead) admission = confirmRead(admission, services, askedAtMs)
+  }
+
+  return {
+    async watch(given, until) {
+      listeners = given
+      signal = until
+      const stop = (): void => {
+        if (timer !== null) clearTimeout(timer)
+        timer = null
+      }
+      until.addEventListener('abort', stop, { once: true })
+      await source.watch(
+        {
+          onCatalog: (catalog, reading) => {
+            if (reading.rewound) troubleAtMs = deps.now()
+            take(judgeAnswer(admission, catalog, reading, circumstances()), true)
+          },
+          onFresh: given.onFresh,
+          onError: (error) => {
+            if (error.away === true) troubleAtMs = deps.now()
+            given.onError(error)
+          },
+        },
+        until,
+      )
+    },
+    accept() {
+      const verdict = acceptAll(admission)
+      take(verdict, false)
+      return verdict.decisions.length
+    },
+    suspects: () => [...suspectsOf(admission)],
+  }
+}
