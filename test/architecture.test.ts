@@ -27,7 +27,10 @@ const rules: Readonly<Record<string, Rule>> = {
     // Events: the client is aborted through an emitter, and one signal has a listener for every watch.
     values: ['discovery/', 'balancer/endpoint.ts', 'node:timers/promises', 'node:events'],
     types: ['npm:pino'],
-    files: { 'discovery/consul-source.ts': ['npm:consul', 'node:http', 'node:https', 'node:net'] },
+    files: {
+      'discovery/consul-source.ts': ['npm:consul', 'node:http', 'node:https', 'node:net'],
+      'discovery/snapshot-disk.ts': ['node:fs', 'node:fs/promises', 'node:path', 'node:crypto'],
+    },
   },
   'proxy/': {
     values: [
@@ -231,6 +234,7 @@ describe('the check finds', () => {
     ['the table in discovery', 'discovery/a.ts', "import { a } from '../balancer/table.ts'", 'balancer/table.ts'],
     ['a second importer of consul', 'discovery/a.ts', "import Consul from 'consul'", 'may not import npm:consul'],
     ['sockets elsewhere in discovery', 'discovery/a.ts', "import { connect } from 'node:net'", 'node:net'],
+    ['files elsewhere in discovery', 'discovery/a.ts', "import { open } from 'node:fs/promises'", 'node:fs/promises'],
     ['the logger made elsewhere', 'discovery/a.ts', "import { pino } from 'pino'", 'may not import npm:pino'],
     ['a logger hidden behind a type', 'app.ts', "import { type Logger } from 'pino'", 'may not import npm:pino'],
     ['a second importer of http-proxy', 'proxy/engines/b.ts', "import p from 'http-proxy'", 'npm:http-proxy'],
