@@ -109,12 +109,13 @@ describe('a catalog', () => {
     await pass(3_000)
     write(catalogOf(2))
     write(catalogOf(3))
+    file.confirmed(startMs + 3_001)
     await pass(3_000)
     expect(times()).toEqual([0])
     finish()
     await pass(1_500)
     expect(times()).toEqual([0, 7_000])
-    expect(written.at(-1)?.text).toBe(text(catalogOf(3), 3_000))
+    expect(written.at(-1)?.text).toBe(text(catalogOf(3), 3_001))
   })
 
   test('that is the very same again counts as a confirmation', async () => {
