@@ -283,7 +283,7 @@ function script(body: string, at = path): string[] {
     import { snapshotDisk } from ${from('../../src/discovery/snapshot-disk.ts')}
     import { openSnapshot } from ${from('../../src/discovery/snapshot-file.ts')}
     import { largeCatalog as catalog } from ${from('./catalogs.ts')}
-    setTimeout(() => process.exit(9), 20_000).unref()
+    setTimeout(() => process.exit(9), 60_000).unref()
     const path = ${JSON.stringify(at)}
     let nowMs = 0
     const onError = ({ message, cure }) => console.log(message + ' | ' + cure)
@@ -300,7 +300,7 @@ test('a process that is killed while it writes leaves a whole file, whenever tha
       const catalogs = [300, 1_000].map((size) => catalog(size))
       for (let count = 0; ; count++) {
         file.write(catalogs[count % 2], 1_000_000_000 + count)
-        await turn()
+        await new Promise((resolve) => setTimeout(resolve, 1))
       }`)
     const child = spawn(node, args, { stdio: ['ignore', 'inherit', 'inherit'] })
     const gone = guardChild(child)
@@ -313,7 +313,7 @@ test('a process that is killed while it writes leaves a whole file, whenever tha
       return seen.size > 2 + round
     }
     try {
-      await waitFor('several versions of the file', whole)
+      await waitFor('several versions of the file', whole, 30_000)
       // So that the kill falls into a write, which is most of what it does.
       await waitFor('a write', () => readdirSync(folder).length > 1)
     } finally {
@@ -325,7 +325,7 @@ test('a process that is killed while it writes leaves a whole file, whenever tha
   await writeOnce(catalogOf(1), path, () => Date.now() + 120_000)
   expect(readdirSync(folder)).toEqual(['catalog.json'])
   expect(errors).toEqual([])
-}, 60_000)
+}, 120_000)
 
 const isRoot = process.getuid?.() === 0
 /** A file system of its own, gone with the process. */
@@ -345,11 +345,13 @@ function inMount(options: string, before: string, body: string): { said: string;
   return { said, left }
 }
 
-test.runIf(canMount)('on a full disk the old file stays, and the failure is told once until there is room', () => {
-  const ran = inMount(
-    'size=128k',
-    'true',
-    `const ended = { written: 0, failed: 0 }
+test.runIf(canMount)(
+  'on a full disk the old file stays, and the failure is told once until there is room',
+  () => {
+    const ran = inMount(
+      'size=128k',
+      'true',
+      `const ended = { written: 0, failed: 0 }
     const replace = (...what) => snapshotDisk.replace(...what).then(
       (replaced) => (ended.written++, replaced),
       (error) => { ended.failed++; throw error },
@@ -370,29 +372,35 @@ test.runIf(canMount)('on a full disk the old file stays, and the failure is told
     await put(2_002, 'failed')
     await file.close()
     console.log('--')`,
-  )
-  const full = 'no snapshot is written: ENOSPC: no space left on device, write | make room on its file system\n'
-  expect(ran.said).toBe(`read 100\n${full}read 100\nread 100\nread 101\n${full}read 101\n`)
-  expect(ran.left).toBe('catalog.json\n')
-})
+    )
+    const full = 'no snapshot is written: ENOSPC: no space left on device, write | make room on its file system\n'
+    expect(ran.said).toBe(`read 100\n${full}read 100\nread 100\nread 101\n${full}read 101\n`)
+    expect(ran.left).toBe('catalog.json\n')
+  },
+  60_000,
+)
 
-test.runIf(canMount)('on a disk that cannot be written the snapshot is read, and the failure told', () => {
-  const text = encodeSnapshot(catalogOf(1), atMs)
-  writeFileSync(join(folder, 'template'), text)
-  const ran = inMount(
-    'size=128k',
-    `cp '${folder}/template' "$0/catalog.json" && mount -o remount,ro "$0"`,
-    `const file = open()
+test.runIf(canMount)(
+  'on a disk that cannot be written the snapshot is read, and the failure told',
+  () => {
+    const text = encodeSnapshot(catalogOf(1), atMs)
+    writeFileSync(join(folder, 'template'), text)
+    const ran = inMount(
+      'size=128k',
+      `cp '${folder}/template' "$0/catalog.json" && mount -o remount,ro "$0"`,
+      `const file = open()
     console.log((await file.read()).kind)
     file.write(catalog(1), 1)
     await file.close()
     console.log('--')`,
-  )
-  expect(ran.said).toMatch(
-    /^read\nno snapshot is written: EROFS: .* \| name a path on a file system that can be written.*\n$/,
-  )
-  expect(ran.left).toBe('catalog.json\n')
-})
+    )
+    expect(ran.said).toMatch(
+      /^read\nno snapshot is written: EROFS: .* \| name a path on a file system that can be written.*\n$/,
+    )
+    expect(ran.left).toBe('catalog.json\n')
+  },
+  60_000,
+)
 
 test('a file that may not be read is refused and stays', () => {
   writeFileSync(path, encodeSnapshot(catalogOf(1), atMs), { mode: 0 })
@@ -409,7 +417,7 @@ test('a file that may not be read is refused and stays', () => {
   expect(run.stdout).toMatch(/^refused it cannot be read: EACCES: [^\n]* \| let the user of this process read[^\n]*\n$/)
   chmodSync(path, 0o600)
   expect(readFileSync(path, 'utf8')).toBe(encodeSnapshot(catalogOf(1), atMs))
-})
+}, 60_000)
 
 test('what another process puts there is replaced if it is a snapshot', async () => {
   const file = open()
