@@ -31,7 +31,11 @@ const rules: Readonly<Record<string, Rule>> = {
     values: ['discovery/', 'balancer/endpoint.ts', 'node:timers/promises', 'node:events'],
     // Admission looks at what traffic shows.
     types: ['npm:pino', 'balancer/view.ts'],
-    files: { 'discovery/consul-source.ts': ['npm:consul', 'node:http', 'node:https', 'node:net'] },
+    files: {
+      'discovery/consul-source.ts': ['npm:consul', 'node:http', 'node:https', 'node:net'],
+      'discovery/agent-client.ts': ['node:http', 'node:https'],
+      'discovery/snapshot-disk.ts': ['node:fs', 'node:fs/promises', 'node:path', 'node:crypto'],
+    },
   },
   'proxy/': {
     values: [
@@ -241,6 +245,7 @@ describe('the check finds', () => {
     ['the table in discovery', 'discovery/a.ts', "import { a } from '../balancer/table.ts'", 'balancer/table.ts'],
     ['a second importer of consul', 'discovery/a.ts', "import Consul from 'consul'", 'may not import npm:consul'],
     ['sockets elsewhere in discovery', 'discovery/a.ts', "import { connect } from 'node:net'", 'node:net'],
+    ['files elsewhere in discovery', 'discovery/a.ts', "import { open } from 'node:fs/promises'", 'node:fs/promises'],
     ['the logger made elsewhere', 'discovery/a.ts', "import { pino } from 'pino'", 'may not import npm:pino'],
     ['a logger hidden behind a type', 'app.ts', "import { type Logger } from 'pino'", 'may not import npm:pino'],
     ['a second importer of http-proxy', 'proxy/engines/b.ts', "import p from 'http-proxy'", 'npm:http-proxy'],

@@ -59,9 +59,15 @@ ${table(['Service', 'Endpoint', 'Instance', 'Why'], out)}
 `
 }
 
-/** How long ago the catalog was confirmed, in words. */
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+
+/** How long ago the catalog was confirmed, in words: seconds for scripts, and for people what many seconds mean. */
 export function ageText(ageMs: number | null): string {
-  return ageMs === null ? 'never confirmed' : `confirmed ${(ageMs / 1000).toFixed(1)} s ago`
+  if (ageMs === null) return 'never confirmed'
+  const seconds = `confirmed ${(ageMs / 1000).toFixed(1)} s ago`
+  if (ageMs < 2 * hourMs) return seconds
+  return `${seconds} (${ageMs < 2 * dayMs ? `${(ageMs / hourMs).toFixed(1)} h` : `${(ageMs / dayMs).toFixed(1)} d`})`
 }
 
 /** Safe between tags and inside a quoted attribute. */

@@ -1,11 +1,14 @@
 /** May this proxy be given traffic? The app knows; the admin listener only says it. */
 
-/** `fresh` and `stale` serve (stale: from the last good catalog); `starting` and `draining` do not. */
+/**
+ * `fresh` and `stale` serve (stale: from the last good catalog, be it a snapshot that an earlier process left); `starting`
+ * and `draining` do not.
+ */
 export type ReadinessState = 'starting' | 'fresh' | 'stale' | 'draining'
 
 export interface Readiness {
   readonly state: ReadinessState
-  /** Since the source last confirmed the catalog; null until it first did. */
+  /** Since the source last confirmed the catalog, to this process or one before it; null if it never did. */
   readonly ageMs: number | null
 }
 

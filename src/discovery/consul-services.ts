@@ -35,7 +35,8 @@ export function decodeServiceNames(body: unknown, rules: NameRules): DecodedName
   return { kind: 'names', names: names.sort(compareText), oddities }
 }
 
-function isNameable(name: string): boolean {
+/** May a service of this name be routed to? Not what cannot stand in a path, nor what is too long or not printable. */
+export function isNameable(name: string): boolean {
   if (name === '' || name === '.' || name === '..' || name.includes('/')) return false
   return name.length <= MAX_NAME_LENGTH && printable(name, MAX_NAME_LENGTH) === name
 }

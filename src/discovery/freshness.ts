@@ -9,7 +9,12 @@ const repeatAfterMs = 60_000
 const maxRemembered = 1_000
 
 export interface Freshness {
-  /** The source agreed or gave a new catalog. */
+  /**
+   * The table comes from a snapshot that was confirmed `ageMs` (0 or more) before now: it is stale, and as old as that,
+   * until the source confirms one. Ignored once it has.
+   */
+  restored(ageMs: number): void
+  /** The source agreed or gave a new catalog. `recovered`: the table was stale until now. */
   confirmed(): 'recovered' | 'still'
   /** The source failed. True when that is news. */
   failed(error: SourceError): boolean
@@ -23,6 +28,11 @@ export function createFreshness(now: () => number): Freshness {
   let confirmedAtMs: number | null = null
   let failing = false
   return {
+    restored: (ageMs) => {
+      if (confirmedAtMs !== null) return
+      failing = true
+      confirmedAtMs = now() - Math.max(0, ageMs)
+    },
     confirmed: () => {
       const recovered = failing && confirmedAtMs !== null
       failing = false

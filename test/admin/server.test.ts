@@ -19,6 +19,9 @@ describe('what it answers', () => {
   it.each<[ReadinessState, number | null, number, string]>([
     ['fresh', 1234, 200, 'fresh\ncatalog confirmed 1.2 s ago\n'],
     ['stale', 90_000, 200, 'stale\ncatalog confirmed 90.0 s ago\n'],
+    ['stale', 7_199_999, 200, 'stale\ncatalog confirmed 7200.0 s ago\n'],
+    ['stale', 7_200_000, 200, 'stale\ncatalog confirmed 7200.0 s ago (2.0 h)\n'],
+    ['stale', 259_200_000, 200, 'stale\ncatalog confirmed 259200.0 s ago (3.0 d)\n'],
     ['starting', null, 503, 'starting\ncatalog never confirmed\n'],
     ['draining', 10, 503, 'draining\ncatalog confirmed 0.0 s ago\n'],
   ])('%s (%s ms) is %s on /readyz', async (state, ageMs, status, body) => {

@@ -22,6 +22,29 @@ describe('freshness of the catalog', () => {
     expect(freshness.readiness()).toEqual({ state: 'fresh', ageMs: 0 })
   })
 
+  it('is stale after a restore, as old as the snapshot and older with time, until the first confirmation', () => {
+    let nowMs = 1_000
+    const freshness = createFreshness(() => nowMs)
+    freshness.failed(failure)
+    freshness.restored(86_400_000)
+    expect(freshness.readiness()).toEqual({ state: 'stale', ageMs: 86_400_000 })
+    nowMs = 6_000
+    freshness.failed(failure)
+    expect(freshness.readiness()).toEqual({ state: 'stale', ageMs: 86_405_000 })
+    expect(freshness.confirmed()).toBe('recovered')
+    expect(freshness.readiness()).toEqual({ state: 'fresh', ageMs: 0 })
+    expect(freshness.confirmed()).toBe('still')
+  })
+
+  it('ignores a restore after a confirmation, and an age below 0', () => {
+    const freshness = createFreshness(() => 1_000)
+    freshness.restored(-5)
+    expect(freshness.readiness()).toEqual({ state: 'stale', ageMs: 0 })
+    freshness.confirmed()
+    freshness.restored(60_000)
+    expect(freshness.readiness()).toEqual({ state: 'fresh', ageMs: 0 })
+  })
+
   it('tells a failure once a minute, and another failure at once', () => {
     let nowMs = 0
     const freshness = createFreshness(() => nowMs)
