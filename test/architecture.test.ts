@@ -27,7 +27,10 @@ const rules: Readonly<Record<string, Rule>> = {
     // Events: the client is aborted through an emitter, and one signal has a listener for every watch.
     values: ['discovery/', 'balancer/endpoint.ts', 'node:timers/promises', 'node:events'],
     types: ['npm:pino'],
-    files: { 'discovery/consul-source.ts': ['npm:consul', 'node:http', 'node:https', 'node:net'] },
+    files: {
+      'discovery/consul-source.ts': ['npm:consul', 'node:http', 'node:https', 'node:net'],
+      'discovery/agent-client.ts': ['node:http', 'node:https'],
+    },
   },
   'proxy/': {
     values: [
@@ -71,6 +74,8 @@ const pure = [
   'proxy/engines/wire/spellings.ts',
   'proxy/retry.ts',
   'discovery/consul-instances.ts',
+  'discovery/registration-record.ts',
+  'discovery/failover.ts',
 ]
 const world =
   /(?<![.\w])(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|fetch|Math\.random|crypto)\b(?!\s*:)/
