@@ -56,7 +56,7 @@ export interface RegistrationDeps {
   readonly timing?: Partial<RegistrationTiming>
 }
 
-export const registrationTiming: RegistrationTiming = { lookEveryMs: 5000, deadlineMs: 5000, closeMs: 2000 }
+export const registrationTiming: RegistrationTiming = { lookEveryMs: 2000, deadlineMs: 5000, closeMs: 2000 }
 
 /**
  * @param at where this process listens

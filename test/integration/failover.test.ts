@@ -25,7 +25,7 @@ async function twoDatacenters(): Promise<readonly [dc1: ConsulAgent, dc2: Consul
 /** As the composition root does it: everything is asked of the agent of dc1. */
 function followFrom(agent: ConsulAgent): Followed {
   const options = { ...consulDefaults, address: agent.url }
-  const deps = { log: pino({ level: 'silent' }), random: Math.random }
+  const deps = { log: pino({ level: 'silent' }), random: Math.random, timing: { namesWaitMs: 500 } }
   const { order, include } = planFailover(new Map([['web', ['dc2']]]), options, options.datacenter)
   const standbys = [...include].map(
     ([datacenter, names]) =>
