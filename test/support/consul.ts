@@ -15,8 +15,8 @@ export interface ConsulPorts {
   readonly server: number
   readonly serfLan: number
   readonly serfWan: number
-  /** Of 127.0.0.1, UDP and TCP; -1: no DNS. */
-  readonly dns: number
+  /** UDP and TCP; absent: no DNS. */
+  readonly dns?: number
 }
 
 export interface StartConsulOptions {
@@ -131,7 +131,7 @@ function agentArguments(options: StartConsulOptions, ports: ConsulPorts, dataDir
     ...['-node', 'n1', '-bind', '127.0.0.1', '-client', '127.0.0.1', '-log-level', 'err'],
     ...['-http-port', `${ports.http}`, '-server-port', `${ports.server}`],
     ...['-serf-lan-port', `${ports.serfLan}`, '-serf-wan-port', `${ports.serfWan}`],
-    ...['-dns-port', `${ports.dns}`, '-grpc-port', '-1'],
+    ...['-dns-port', `${ports.dns ?? -1}`, '-grpc-port', '-1'],
     ...(options.datacenter === undefined ? [] : ['-datacenter', options.datacenter]),
     ...hcl.flatMap((text) => ['-hcl', text]),
   ]
@@ -222,8 +222,8 @@ export async function freePort(): Promise<number> {
 async function freePorts(withDns: boolean): Promise<ConsulPorts> {
   const ports = new Set<number>()
   while (ports.size < 5) ports.add(await freePort())
-  const [http = 0, server = 0, serfLan = 0, serfWan = 0, dns = -1] = ports
-  return { http, server, serfLan, serfWan, dns: withDns ? dns : -1 }
+  const [http = 0, server = 0, serfLan = 0, serfWan = 0, dns = 0] = ports
+  return { http, server, serfLan, serfWan, ...(withDns ? { dns } : {}) }
 }
 
 async function isFree(port: number): Promise<boolean> {
