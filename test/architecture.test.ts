@@ -81,6 +81,8 @@ const pure = [
   'proxy/retry.ts',
   'discovery/consul-instances.ts',
   'discovery/admission.ts',
+  'discovery/registration-record.ts',
+  'discovery/failover.ts',
 ]
 const world =
   /(?<![.\w])(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|fetch|Math\.random|crypto)\b(?!\s*:)/

@@ -1,8 +1,16 @@
-/** Which names does a list of patterns mean? `*` is any run of characters, `?` any one, all else itself. */
+/**
+ * Which names does a list of patterns mean? `*` is any run of characters, `?` any one, all else itself; so are these two
+ * and the backslash when a backslash stands before them.
+ */
 
 /** True if one of `patterns` matches the whole of `name`. Case counts. */
 export function matchesAny(patterns: readonly string[], name: string): boolean {
   return patterns.some((pattern) => matchesGlob(pattern, name))
+}
+
+/** The pattern that matches `name` and nothing else. */
+export function escapeGlob(name: string): string {
+  return name.replace(/[*?\\]/g, '\\$&')
 }
 
 /**
@@ -15,12 +23,14 @@ export function matchesGlob(pattern: string, name: string): boolean {
   let star = -1
   let resume = 0
   while (n < name.length) {
+    const escaped = pattern[p] === '\\' && isSpecial(pattern[p + 1])
+    const at = escaped ? p + 1 : p
     if (pattern[p] === '*') {
       star = p
       resume = n
       p += 1
-    } else if (p < pattern.length && (pattern[p] === '?' || pattern[p] === name[n])) {
-      p += 1
+    } else if (at < pattern.length && (pattern[p] === '?' || pattern[at] === name[n])) {
+      p = at + 1
       n += 1
     } else if (star >= 0) {
       // Only the last star can still take one more: an earlier one would only find the same again.
@@ -33,4 +43,8 @@ export function matchesGlob(pattern: string, name: string): boolean {
   }
   while (pattern[p] === '*') p += 1
   return p === pattern.length
+}
+
+function isSpecial(sign: string | undefined): boolean {
+  return sign === '*' || sign === '?' || sign === '\\'
 }

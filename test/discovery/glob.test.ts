@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { matchesAny, matchesGlob } from '../../src/discovery/glob.ts'
+import { escapeGlob, matchesAny, matchesGlob } from '../../src/discovery/glob.ts'
 
 describe('matchesGlob', () => {
   test.each([
@@ -22,6 +22,13 @@ describe('matchesGlob', () => {
     ['an empty pattern is the empty name', '', '', true],
     ['an empty pattern is no other name', '', 'a', false],
     ['stars match the empty name', '**', '', true],
+    ['a star after a backslash is a star', 'a\\*', 'a*', true],
+    ['a star after a backslash is nothing else', 'a\\*', 'ab', false],
+    ['a question mark after a backslash is one', 'a\\?', 'a?', true],
+    ['a backslash after a backslash is one', 'a\\\\b', 'a\\b', true],
+    ['a backslash before other signs is itself', 'a\\b', 'a\\b', true],
+    ['a backslash at the end is itself', 'a\\', 'a\\', true],
+    ['what a star has taken is given back for an escape too', '*\\*b', 'a*b*b', true],
   ])('%s: %j and %j', (_, pattern, name, expected) => {
     expect(matchesGlob(pattern, name)).toBe(expected)
   })
@@ -41,6 +48,17 @@ describe('matchesGlob', () => {
   test('a pattern made to take for ever does not', () => {
     expect(matchesGlob(`${'*a'.repeat(500)}b`, 'a'.repeat(5000))).toBe(false)
   })
+})
+
+test('an escaped name matches itself and nothing else', () => {
+  const names = fc.array(fc.constantFrom('a', '*', '?', '\\'), { maxLength: 5 }).map((list) => list.join(''))
+  fc.assert(
+    fc.property(names, names, (name, other) => {
+      expect(matchesGlob(escapeGlob(name), other)).toBe(name === other)
+      expect(matchesGlob(escapeGlob(name), name)).toBe(true)
+    }),
+    { numRuns: 2000 },
+  )
 })
 
 test('matchesAny is true if one of several matches, and false for none', () => {

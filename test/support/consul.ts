@@ -15,6 +15,8 @@ export interface ConsulPorts {
   readonly server: number
   readonly serfLan: number
   readonly serfWan: number
+  /** UDP and TCP; absent: no DNS. */
+  readonly dns?: number
 }
 
 export interface StartConsulOptions {
@@ -24,6 +26,10 @@ export interface StartConsulOptions {
    */
   readonly persistent?: boolean
   readonly ports?: ConsulPorts
+  /** Default: `dc1`. */
+  readonly datacenter?: string
+  /** True: it answers DNS queries too. */
+  readonly dns?: boolean
   /** Default: no access control. Else everything is denied to who lacks a token, and this is the one that may all. */
   readonly aclToken?: string
   /** More configuration, in HCL. */
@@ -34,10 +40,13 @@ export interface StartConsulOptions {
 export interface ConsulAgent extends CatalogApi {
   readonly port: number
   readonly ports: ConsulPorts
+  readonly datacenter: string
   /** The agent's process id; null when it does not run. */
   readonly pid: number | null
   /** Puts the agent's node in maintenance, or out of it. */
   nodeMaintenance(enable: boolean): Promise<void>
+  /** Joins the agent's datacenter with that of `other`, and resolves once each of them is asked for through the other. */
+  joinWan(other: ConsulAgent): Promise<void>
   /** Sends a signal and resolves once the process is gone. Ports and data stay. Does nothing when it does not run. */
   kill(signal?: NodeJS.Signals): Promise<void>
   /** Starts it again after `kill`, on the same ports. */
@@ -53,7 +62,8 @@ export interface ConsulAgent extends CatalogApi {
 export async function startConsul(options: StartConsulOptions = {}): Promise<ConsulAgent> {
   const binary = await findConsul()
   const dataDir = options.persistent === true ? await mkdtemp(join(tmpdir(), 'evenkeel-consul-')) : null
-  const ports = options.ports ?? (await freePorts())
+  const ports = options.ports ?? (await freePorts(options.dns === true))
+  const datacenter = options.datacenter ?? 'dc1'
   const api = catalogApi(`http://127.0.0.1:${ports.http}`, options.aclToken ?? null)
   const args = agentArguments(options, ports, dataDir)
   let running: RunningAgent | null = null
@@ -82,12 +92,20 @@ export async function startConsul(options: StartConsulOptions = {}): Promise<Con
     ...api,
     port: ports.http,
     ports,
+    datacenter,
     get pid() {
       return running?.process.pid ?? null
     },
     async nodeMaintenance(enable) {
       const answer = await api.send('PUT', `/v1/agent/maintenance?enable=${enable}`)
       if (answer.status !== 200) throw new Error(`node maintenance: ${answer.status} ${answer.text}`)
+    },
+    async joinWan(other) {
+      const answer = await api.send('PUT', `/v1/agent/join/127.0.0.1:${other.ports.serfWan}?wan=1`)
+      if (answer.status !== 200) throw new Error(`joining ${other.datacenter}: ${answer.status} ${answer.text}`)
+      const knows = (from: CatalogApi, dc: string) =>
+        waitFor(`${dc} is known`, async () => (await from.send('GET', `/v1/catalog/nodes?dc=${dc}`)).status === 200)
+      await Promise.all([knows(api, other.datacenter), knows(other, datacenter)])
     },
     kill,
     start,
@@ -113,7 +131,8 @@ function agentArguments(options: StartConsulOptions, ports: ConsulPorts, dataDir
     ...['-node', 'n1', '-bind', '127.0.0.1', '-client', '127.0.0.1', '-log-level', 'err'],
     ...['-http-port', `${ports.http}`, '-server-port', `${ports.server}`],
     ...['-serf-lan-port', `${ports.serfLan}`, '-serf-wan-port', `${ports.serfWan}`],
-    ...['-dns-port', '-1', '-grpc-port', '-1'],
+    ...['-dns-port', `${ports.dns ?? -1}`, '-grpc-port', '-1'],
+    ...(options.datacenter === undefined ? [] : ['-datacenter', options.datacenter]),
     ...hcl.flatMap((text) => ['-hcl', text]),
   ]
 }
@@ -200,11 +219,11 @@ export async function freePort(): Promise<number> {
   }
 }
 
-async function freePorts(): Promise<ConsulPorts> {
+async function freePorts(withDns: boolean): Promise<ConsulPorts> {
   const ports = new Set<number>()
-  while (ports.size < 4) ports.add(await freePort())
-  const [http = 0, server = 0, serfLan = 0, serfWan = 0] = ports
-  return { http, server, serfLan, serfWan }
+  while (ports.size < 5) ports.add(await freePort())
+  const [http = 0, server = 0, serfLan = 0, serfWan = 0, dns = 0] = ports
+  return { http, server, serfLan, serfWan, ...(withDns ? { dns } : {}) }
 }
 
 async function isFree(port: number): Promise<boolean> {

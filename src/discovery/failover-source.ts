@@ -1,0 +1,128 @@
+/**
+ * How are several datacenters followed as one catalog? By a source of its own for each: the primary's answers decide
+ * when there is a catalog at all and how old it is, the standbys' only fill in (see failover.ts). A standby that is away
+ * or fails changes nothing: its last catalog stays.
+ */
+
+import { type Catalog, sameCatalog } from '../balancer/endpoint.ts'
+import { type FailoverOrder, mergeFailover, reachedDatacenters } from './failover.ts'
+import type { CatalogSource, Reading, SourceError, SourceListeners, SourceView } from './source.ts'
+
+/**
+ * What a composite tells besides. `standby`: the datacenter that this comes from, if it is not the first one; then it
+ * says nothing of how old the catalog is or whether it can be read.
+ */
+export interface FromStandby {
+  readonly standby?: string
+}
+export type FailoverReading = Reading & FromStandby
+export type FailoverError = SourceError & FromStandby
+
+/**
+ * A source of the primary's catalog with the standbys' endpoints where it has none. Its readings and errors are
+ * `FailoverReading` and `FailoverError`. To be watched once at a time, as the sources that it is made of.
+ * @param standbys by datacenter; one that no service names is followed in vain
+ */
+export function failoverSource(
+  primary: CatalogSource,
+  standbys: ReadonlyMap<string, CatalogSource>,
+  order: FailoverOrder,
+): CatalogSource {
+  let primaryCatalog: Catalog | null = null
+  const standbyCatalogs = new Map<string, Catalog>()
+
+  async function watch(listeners: SourceListeners, signal: AbortSignal): Promise<void> {
+    let published: Catalog | null = null
+
+    /** @returns whether it was told. */
+    function publish(reading: FailoverReading): boolean {
+      if (primaryCatalog === null) return false
+      const next = mergeFailover(primaryCatalog, standbyCatalogs, order)
+      if (published !== null && sameCatalog(published, next)) return false
+      published = next
+      listeners.onCatalog(next, reading)
+      return true
+    }
+
+    const watches = [...standbys].map(([standby, source]) =>
+      source.watch(
+        {
+          onCatalog(catalog, { rewound }) {
+            if (signal.aborted) return
+            standbyCatalogs.set(standby, catalog)
+            publish({ rewound, standby })
+          },
+          onFresh() {},
+          onError(error) {
+            if (signal.aborted) return
+            const where = `datacenter ${JSON.stringify(standby)}: ${error.where}`
+            const told: FailoverError = { ...error, where, standby }
+            listeners.onError(told)
+          },
+        },
+        signal,
+      ),
+    )
+    const followed = primary.watch(
+      {
+        onCatalog(catalog, { rewound }) {
+          if (signal.aborted) return
+          primaryCatalog = catalog
+          // What it says may be news that does not show: it agreed all the same.
+          if (!publish({ rewound })) listeners.onFresh()
+        },
+        onFresh() {
+          if (!signal.aborted) listeners.onFresh()
+        },
+        onError(error) {
+          if (!signal.aborted) listeners.onError(error)
+        },
+      },
+      signal,
+    )
+    await Promise.allSettled([followed, ...watches])
+    primaryCatalog = null
+    standbyCatalogs.clear()
+  }
+
+  async function reread(services: readonly string[], signal: AbortSignal): Promise<boolean> {
+    if (primaryCatalog === null || primary.reread === undefined) return false
+    const concerned = new Map<string, string[]>()
+    for (const name of services) {
+      for (const datacenter of reachedDatacenters(name, primaryCatalog, standbyCatalogs, order)) {
+        concerned.set(datacenter, [...(concerned.get(datacenter) ?? []), name])
+      }
+    }
+    const answers = await Promise.all([
+      primary.reread(services, signal),
+      ...[...concerned].map(([datacenter, names]) => standbys.get(datacenter)?.reread?.(names, signal) ?? true),
+    ])
+    return answers.every((read) => read)
+  }
+
+  function describe(): SourceView {
+    const own = primary.describe?.() ?? nothing
+    const views = [own, ...[...standbys.values()].map((source) => source.describe?.() ?? nothing)]
+    const sum = (number: (view: SourceView) => number) => views.reduce((total, view) => total + number(view), 0)
+    return {
+      ...own,
+      watched: sum(({ watched }) => watched),
+      swept: sum(({ swept }) => swept),
+      wakeups: { useful: sum(({ wakeups }) => wakeups.useful), useless: sum(({ wakeups }) => wakeups.useless) },
+    }
+  }
+
+  return {
+    watch,
+    ...(primary.reread === undefined ? {} : { reread }),
+    ...(primary.describe === undefined ? {} : { describe }),
+  }
+}
+
+const nothing: SourceView = {
+  watched: 0,
+  swept: 0,
+  sweepRoundMs: null,
+  wakeups: { useful: 0, useless: 0 },
+  noisiest: [],
+}
