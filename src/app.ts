@@ -18,6 +18,7 @@ import type { Config } from './config/config.ts'
 import { redactedConfig } from './config/convert.ts'
 import { settingsOf } from './config/in-effect.ts'
 import { restartOnlyChanges } from './config/reload.ts'
+import { createRegistration, type Registration } from './discovery/registration.ts'
 import { createFollowing } from './following.ts'
 import { createAccessLog, type LogLevel } from './log.ts'
 import { httpProxyEngine } from './proxy/engines/http-proxy.ts'
@@ -25,6 +26,7 @@ import { wireEngine } from './proxy/engines/wire/wire.ts'
 import type { Engine } from './proxy/exchange.ts'
 import { createHandler } from './proxy/handle-exchange.ts'
 import type { ProxyObserver } from './proxy/observer.ts'
+import { sourceKey } from './sources.ts'
 
 export interface AppOptions {
   readonly config: Config
@@ -66,6 +68,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     engine: initial.engine,
     now,
     view: balancer.view,
+    catalogAgeMs: () => following.readiness().ageMs,
     clientConnections: () => data.clientConnections(),
     upstreamConnections: () => data.upstreamConnections(),
   })
@@ -106,10 +109,10 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     now,
     config: () => settings.config,
     vitals: () => null,
+    traffic: () => new Map(),
     use: take,
     onResult: metrics.onCatalog,
     onDecisions: () => {},
-    onFresh: metrics.markFresh,
   })
 
   /** Routes by this catalog from now on. True: that is another table than before. */
@@ -141,21 +144,25 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   const adminPort = await admin.listen(initial.admin.host, initial.admin.port)
   log.info({ host: initial.admin.host, port: adminPort }, 'the admin listener is open')
 
-  following.start()
+  await following.start()
   const ready = following.firstCatalog.then(async () => {
     // Told to close before there was anything to serve.
     if (draining) return new Promise<never>(() => {})
     const port = await data.listen(initial.listen.host, initial.listen.port)
     log.info({ host: initial.listen.host, port, engine: initial.engine }, 'the data port is open')
+    if (initial.register.enabled && !draining) registration = register(initial, { port, adminPort }, log)
     return port
   })
   // Whoever waits for it hears of a failure; nobody has to.
   ready.catch(() => {})
 
+  let registration: Registration | null = null
   let closing: Promise<void> | null = null
 
   async function close(): Promise<void> {
     draining = true
+    // First, so that nobody is sent here any more who asks for the proxies that there are.
+    await registration?.close()
     const { drainDelayMs, drainTimeoutMs } = settings.config.shutdown
     if (drainDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, drainDelayMs))
     await data.close(drainTimeoutMs)
@@ -170,7 +177,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       const before = settings.config
       settings = settingsOf(withWhatIsBound(before, config))
       setLogLevel(config.log.level)
-      if (!sameDiscovery(before, settings.config)) following.restart()
+      if (sourceKey(before) !== sourceKey(settings.config)) following.restart()
       return restartOnlyChanges(before, config)
     },
     close: () => {
@@ -180,6 +187,14 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     [Symbol.asyncDispose]: () => app.close(),
   }
   return app
+}
+
+/** Tells Consul of this proxy from now on. */
+function register(config: Config, ports: { port: number; adminPort: number }, log: Logger): Registration {
+  const at = { ...ports, adminHost: config.admin.host }
+  const registration = createRegistration(config.register, config.discovery.consul, at, { log, random: Math.random })
+  registration.start()
+  return registration
 }
 
 /** A new config, but for what was decided at the start: `/api/config` shows what is in effect. */
@@ -196,10 +211,6 @@ function withWhatIsBound(running: Config, config: Config): Config {
     register,
     discovery: { ...config.discovery, source, snapshot },
   }
-}
-
-function sameDiscovery(before: Config, after: Config): boolean {
-  return JSON.stringify(before.discovery) === JSON.stringify(after.discovery)
 }
 
 /** Health events, counted and written down. */

@@ -1,6 +1,6 @@
 /**
- * Which catalog does this process route by, and how did it come by it? Source and admission put together, with how old
- * the catalog is and what is written down of it.
+ * Which catalog does this process route by, and how did it come by it? Source, admission and snapshot put together, with
+ * how old the catalog is and what is written down of it.
  */
 
 import type { Logger } from 'pino'
@@ -12,10 +12,10 @@ import type { Vitals } from './balancer/view.ts'
 import type { Config } from './config/config.ts'
 import type { Decision } from './discovery/admission.ts'
 import { type AdmittedListeners, admitting } from './discovery/admitting.ts'
-import { consulSource } from './discovery/consul-source.ts'
 import { createFreshness, type Freshness } from './discovery/freshness.ts'
-import type { CatalogSource, SourceError } from './discovery/source.ts'
-import { staticSource } from './discovery/static-source.ts'
+import { openSnapshot, type SnapshotRead } from './discovery/snapshot-file.ts'
+import type { SourceError } from './discovery/source.ts'
+import { sourceOf } from './sources.ts'
 
 export interface FollowingDeps {
   readonly log: Logger
@@ -24,18 +24,17 @@ export interface FollowingDeps {
   /** The config in effect, asked at each step. */
   readonly config: () => Config
   readonly vitals: (service: string, endpoint: string) => Vitals | null
+  readonly traffic: () => ReadonlyMap<string, number>
   /** The catalog to route by from now on; false: nothing changed by it. */
   readonly use: (catalog: Catalog) => boolean
   /** What came of an answer or a failure of the source. */
   readonly onResult: (result: CatalogResult) => void
   readonly onDecisions: (decisions: readonly Decision[]) => void
-  /** The source has confirmed the catalog. */
-  readonly onFresh: () => void
 }
 
 export interface Following {
-  /** Begins to follow; to be called once. */
-  start(): void
+  /** Begins to follow; to be called once. Never rejects. */
+  start(): Promise<void>
   /** Resolves when there is a catalog to route by. */
   readonly firstCatalog: Promise<void>
   readiness(): ReturnType<Freshness['readiness']>
@@ -47,10 +46,20 @@ export interface Following {
   close(): Promise<void>
 }
 
+/** How long a source that does not fail may take with its first answer before the snapshot is served. */
+const patienceMs = 2_000
+
 /** Follows the catalog that the config names, once it is started. */
 export function createFollowing(deps: FollowingDeps): Following {
   const { log, now, config } = deps
   const freshness = createFreshness(now)
+  /** Of the standby datacenters, which say nothing of how old the catalog is: only so that nothing is told twice. */
+  const standbyFreshness = createFreshness(now)
+  const snapshot = openSnapshotOf(config().discovery.snapshot, deps)
+  let found: SnapshotRead = { kind: 'absent' }
+  let snapshotInUse = false
+  let closed = false
+  let following: ReturnType<typeof follow> | null = null
   let onFirstCatalog: () => void = () => {}
   const firstCatalog = new Promise<void>((resolve) => {
     onFirstCatalog = resolve
@@ -58,12 +67,22 @@ export function createFollowing(deps: FollowingDeps): Following {
 
   function confirm(): void {
     if (freshness.confirmed() === 'recovered') log.info('the catalog is confirmed again')
-    deps.onFresh()
+    snapshotInUse = false
+  }
+
+  /** Serves what an earlier process knew, when the source does not say anything better in time. */
+  function serveSnapshot(): void {
+    if (found.kind !== 'read' || closed || freshness.readiness().state !== 'starting') return
+    snapshotInUse = true
+    freshness.restored(found.ageMs)
+    log.warn({ ageMs: Math.round(found.ageMs), path: snapshot?.path }, 'the catalog of the snapshot is served')
+    deps.use(found.catalog)
+    onFirstCatalog()
   }
 
   function follow(baseline: Catalog | null) {
     const abort = new AbortController()
-    const source = sourceOf(config(), log)
+    const source = sourceOf(config(), deps)
     const admitted = admitting(source, {
       options: () => config().admission,
       now,
@@ -78,42 +97,55 @@ export function createFollowing(deps: FollowingDeps): Following {
         logDecisions(log, decisions)
         deps.onDecisions(decisions)
       },
-      onCatalog(catalog, fromSource) {
-        if (fromSource) confirm()
+      onCatalog(catalog, isConfirmed) {
+        if (isConfirmed) confirm()
         const changed = deps.use(catalog)
         deps.onResult(held ? 'held' : changed ? 'applied' : 'unchanged')
         held = false
+        snapshot?.file.write(catalog, Date.now())
         onFirstCatalog()
       },
       onFresh() {
         confirm()
         deps.onResult('unchanged')
+        snapshot?.file.confirmed(Date.now())
       },
-      onError(error: SourceError) {
+      onError(error) {
         deps.onResult('error')
-        if (!freshness.failed(error)) return
-        const { where, message, cure } = error
-        const isServing = freshness.readiness().state !== 'starting'
-        const meanwhile = isServing ? 'the last good one stays' : 'nothing is served yet'
-        log.warn({ where, message, cure }, `the catalog cannot be read; ${meanwhile}`)
+        tellError(error)
+        if (error.standby === undefined) serveSnapshot()
       },
     }
     return { abort, source, admitted, done: admitted.watch(unlessAborted(listeners, abort.signal), abort.signal) }
   }
 
-  let following: ReturnType<typeof follow> | null = null
+  function tellError(error: SourceError): void {
+    const { where, message, cure, standby } = error
+    if (!(standby === undefined ? freshness : standbyFreshness).failed(error)) return
+    const isServing = freshness.readiness().state !== 'starting'
+    const meanwhile = isServing || found.kind === 'read' ? 'the last good one stays' : 'nothing is served yet'
+    log.warn({ where, message, cure }, `the catalog cannot be read; ${meanwhile}`)
+  }
+
   return {
-    start() {
-      following = follow(null)
-    },
     firstCatalog,
+    async start() {
+      if (snapshot !== null) found = await snapshot.file.read()
+      if (closed) return
+      if (found.kind === 'refused') {
+        const { why, cure } = found
+        log.error({ path: snapshot?.path, why, cure }, 'the snapshot is not one: it is left alone, and none is written')
+      }
+      following = follow(found.kind === 'read' ? found.catalog : null)
+      if (found.kind === 'read') setTimeout(serveSnapshot, patienceMs).unref()
+    },
     readiness: freshness.readiness,
     status: () => ({
       nowMs: now(),
       admission: config().admission,
       suspects: following?.admitted.suspects() ?? [],
       source: following?.source.describe?.() ?? null,
-      snapshot: null,
+      snapshot: snapshot === null ? null : { path: snapshot.path, found: found.kind, inUse: snapshotInUse },
     }),
     accept: () => following?.admitted.accept() ?? 0,
     restart() {
@@ -121,10 +153,23 @@ export function createFollowing(deps: FollowingDeps): Following {
       following = follow(null)
     },
     async close() {
+      closed = true
       following?.abort.abort()
       await following?.done
+      await snapshot?.file.close()
     },
   }
+}
+
+function openSnapshotOf(path: string | null, { log, now }: FollowingDeps) {
+  if (path === null) return null
+  const file = openSnapshot(path, {
+    now,
+    epochNow: Date.now,
+    onError: ({ where, message, cure }) => log.error({ where, message, cure }, 'the snapshot cannot be written'),
+    onRecovered: () => log.info({ path }, 'the snapshot is written again'),
+  })
+  return { path, file }
 }
 
 /** What a source says after it was told to stop is not heard. */
@@ -139,16 +184,5 @@ function unlessAborted(listeners: AdmittedListeners, signal: AbortSignal): Admit
     onFresh: guarded(listeners.onFresh),
     onError: guarded(listeners.onError),
     onDecisions: guarded(listeners.onDecisions),
-  }
-}
-
-function sourceOf({ discovery }: Config, log: Logger): CatalogSource {
-  switch (discovery.source) {
-    case 'consul':
-      return consulSource(discovery.consul, { log, random: Math.random })
-    case 'static':
-      return staticSource(discovery.static)
-    default:
-      return discovery.source satisfies never
   }
 }

@@ -20,7 +20,7 @@ interface Rule {
 
 const parts = ['balancer/', 'discovery/', 'proxy/', 'admin/', 'config/', 'workers/', 'demo/', 'commands/']
 const everything: Rule = {
-  values: [...parts, 'app.ts', 'following.ts', 'log.ts', 'version.ts', 'node:'],
+  values: [...parts, 'app.ts', 'following.ts', 'sources.ts', 'log.ts', 'version.ts', 'node:'],
   types: ['npm:pino'],
 }
 
@@ -61,6 +61,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'commands/': everything,
   'app.ts': everything,
   'following.ts': everything,
+  'sources.ts': everything,
   'main.ts': everything,
   'log.ts': { values: ['npm:pino', 'node:'], types: parts },
   'version.ts': { values: ['node:fs'] },
@@ -92,6 +93,7 @@ const roots: Readonly<Record<string, readonly string[]>> = {
   'main.ts': [],
   'app.ts': ['commands/', 'main.ts'],
   'following.ts': ['app.ts'],
+  'sources.ts': ['app.ts', 'following.ts'],
 }
 
 interface Import {

@@ -23,6 +23,8 @@ export interface MetricsOptions {
   readonly now: () => number
   /** The table as it is now; asked once for each scrape. */
   readonly view: () => TableView
+  /** Since the source last confirmed the catalog; null: never. */
+  readonly catalogAgeMs: () => number | null
   readonly clientConnections: () => number
   readonly upstreamConnections: () => number
 }
@@ -35,8 +37,6 @@ export interface Exposition {
 export interface Metrics extends ProxyObserver, BalancerObserver {
   /** What came of one answer (or failure) of the source. */
   onCatalog(result: CatalogResult): void
-  /** The source has just confirmed the catalog: its age starts anew. */
-  markFresh(): void
   /** Call after the table was swapped: the series of these endpoints go away. */
   dropEndpoints(service: string, endpoints: Iterable<EndpointId>): void
   /** Call once the table has forgotten the service: all its series go away. */
@@ -51,21 +51,18 @@ export interface Metrics extends ProxyObserver, BalancerObserver {
 /** Metrics of one app. Nothing to close: no timer and no listener is its own. */
 export function createMetrics(options: MetricsOptions): Metrics {
   const counters = createCounters()
-  let freshAt: number | null = null
   // From the start, not from the first scrape: CPU time and the event loop's delay are counted from here on.
   processRegistry()
 
   return {
     ...counters,
-    markFresh() {
-      freshAt = options.now()
-    },
     async render(accept) {
       const processFamilies = await processRegistry().getMetricsAsJSON()
+      const ageMs = options.catalogAgeMs()
       const families = buildFamilies({
         counters,
         view: options.view(),
-        catalogAgeSeconds: freshAt === null ? null : Math.max(0, options.now() - freshAt) / 1000,
+        catalogAgeSeconds: ageMs === null ? null : ageMs / 1000,
         clientConnections: options.clientConnections(),
         upstreamConnections: options.upstreamConnections(),
         version: options.version,

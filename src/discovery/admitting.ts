@@ -23,9 +23,9 @@ import type { CatalogSource, SourceError } from './source.ts'
 export interface AdmittedListeners {
   /**
    * The catalog to use from now on.
-   * @param fromSource true: the source has just answered; false: it is what became of suspects
+   * @param isConfirmed true: the source has just answered; false: it is what became of suspects, or a standby's word
    */
-  readonly onCatalog: (catalog: Catalog, fromSource: boolean) => void
+  readonly onCatalog: (catalog: Catalog, isConfirmed: boolean) => void
   /** The source was reached, and the catalog in use stays as it is. */
   readonly onFresh: () => void
   readonly onError: (error: SourceError) => void
@@ -76,12 +76,12 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
   }
 
   /** Takes a verdict in, and tells what it changes. */
-  function take({ admission: next, decisions }: Verdict, fromSource: boolean): void {
+  function take({ admission: next, decisions }: Verdict, isConfirmed: boolean): void {
     const before: Admission = admission
     admission = next
     if (decisions.length > 0) listeners?.onDecisions(decisions)
-    if (next.table !== null && next.table !== before.table) listeners?.onCatalog(next.table, fromSource)
-    else if (fromSource) listeners?.onFresh()
+    if (next.table !== null && next.table !== before.table) listeners?.onCatalog(next.table, isConfirmed)
+    else if (isConfirmed) listeners?.onFresh()
     attend(before.suspects.size === 0)
   }
 
@@ -128,11 +128,11 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
         {
           onCatalog: (catalog, reading) => {
             if (reading.rewound) troubleAtMs = deps.now()
-            take(judgeAnswer(admission, catalog, reading, circumstances()), true)
+            take(judgeAnswer(admission, catalog, reading, circumstances()), reading.standby === undefined)
           },
           onFresh: given.onFresh,
           onError: (error) => {
-            if (error.away === true) troubleAtMs = deps.now()
+            if (error.away === true && error.standby === undefined) troubleAtMs = deps.now()
             given.onError(error)
           },
         },

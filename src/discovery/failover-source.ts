@@ -6,21 +6,11 @@
 
 import { type Catalog, sameCatalog } from '../balancer/endpoint.ts'
 import { type FailoverOrder, mergeFailover, reachedDatacenters } from './failover.ts'
-import type { CatalogSource, Reading, SourceError, SourceListeners, SourceView } from './source.ts'
+import type { CatalogSource, Reading, SourceListeners, SourceView } from './source.ts'
 
 /**
- * What a composite tells besides. `standby`: the datacenter that this comes from, if it is not the first one; then it
- * says nothing of how old the catalog is or whether it can be read.
- */
-export interface FromStandby {
-  readonly standby?: string
-}
-export type FailoverReading = Reading & FromStandby
-export type FailoverError = SourceError & FromStandby
-
-/**
- * A source of the primary's catalog with the standbys' endpoints where it has none. Its readings and errors are
- * `FailoverReading` and `FailoverError`. To be watched once at a time, as the sources that it is made of.
+ * A source of the primary's catalog with the standbys' endpoints where it has none. Readings and errors of
+ * a standby name it. To be watched once at a time, as the sources that it is made of.
  * @param standbys by datacenter; one that no service names is followed in vain
  */
 export function failoverSource(
@@ -35,7 +25,7 @@ export function failoverSource(
     let published: Catalog | null = null
 
     /** @returns whether it was told. */
-    function publish(reading: FailoverReading): boolean {
+    function publish(reading: Reading): boolean {
       if (primaryCatalog === null) return false
       const next = mergeFailover(primaryCatalog, standbyCatalogs, order)
       if (published !== null && sameCatalog(published, next)) return false
@@ -56,8 +46,7 @@ export function failoverSource(
           onError(error) {
             if (signal.aborted) return
             const where = `datacenter ${JSON.stringify(standby)}: ${error.where}`
-            const told: FailoverError = { ...error, where, standby }
-            listeners.onError(told)
+            listeners.onError({ ...error, where, standby })
           },
         },
         signal,

@@ -6,6 +6,8 @@ import type { Catalog } from '../balancer/endpoint.ts'
 export interface Reading {
   /** The source knows less than it did before, and stays so: its index went backwards. It may have lost its data. */
   readonly rewound: boolean
+  /** The standby datacenter that spoke; then it says nothing of how old the catalog is. Absent: the first one did. */
+  readonly standby?: string
 }
 
 export interface SourceListeners {
@@ -27,6 +29,8 @@ export interface SourceError {
   readonly cure: string
   /** The source could not be reached, or has no leader: not something about one request. */
   readonly away?: true
+  /** The standby datacenter that failed; then the catalog is as good as before. Absent: it is the first one. */
+  readonly standby?: string
 }
 
 export interface CatalogSource {

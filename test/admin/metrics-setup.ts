@@ -12,11 +12,13 @@ export const openMetrics = 'application/openmetrics-text;version=1.0.0'
 export function setUp(first: TableView = quotes) {
   let nowMs = 1000
   let view = first
+  let catalogAgeMs: number | null = null
   const metrics = createMetrics({
     version: '1.2.3',
     engine: 'http-proxy',
     now: () => nowMs,
     view: () => view,
+    catalogAgeMs: () => catalogAgeMs,
     clientConnections: () => 7,
     upstreamConnections: () => 9,
   })
@@ -24,6 +26,9 @@ export function setUp(first: TableView = quotes) {
     metrics,
     advance: (ms: number) => {
       nowMs += ms
+    },
+    setCatalogAge: (ageMs: number) => {
+      catalogAgeMs = ageMs
     },
     setView: (next: TableView) => {
       view = next

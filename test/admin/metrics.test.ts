@@ -113,12 +113,11 @@ describe('what is counted', () => {
   })
 
   it('has no catalog age until the catalog was confirmed, then the seconds since', async () => {
-    const { metrics, scrape, advance } = setUp()
+    const { scrape, setCatalogAge } = setUp()
     expect((await scrape()).value('evenkeel_catalog_age_seconds')).toBeUndefined()
-    metrics.markFresh()
-    advance(2500)
+    setCatalogAge(2500)
     expect((await scrape()).value('evenkeel_catalog_age_seconds')).toBe(2.5)
-    metrics.markFresh()
+    setCatalogAge(0)
     expect((await scrape()).value('evenkeel_catalog_age_seconds')).toBe(0)
   })
 

@@ -40,13 +40,13 @@ function admit(holdMs: number, baseline: Catalog | null = null) {
       throw error
     },
   })
-  const catalogs: { readonly catalog: Catalog; readonly fromSource: boolean }[] = []
+  const catalogs: { readonly catalog: Catalog; readonly isConfirmed: boolean }[] = []
   const decisions: Decision[] = []
   let fresh = 0
   const abort = new AbortController()
   const done = admitted.watch(
     {
-      onCatalog: (catalog, fromSource) => void catalogs.push({ catalog, fromSource }),
+      onCatalog: (catalog, isConfirmed) => void catalogs.push({ catalog, isConfirmed }),
       onFresh: () => {
         fresh += 1
       },
@@ -91,7 +91,7 @@ describe('suspects', () => {
     expect(world.last()).toEqual(['api:1', 'web:2'])
     world.pass(10_000)
     await waitFor('they are gone', () => world.last().length === 1)
-    expect(world.catalogs.at(-1)?.fromSource).toBe(false)
+    expect(world.catalogs.at(-1)?.isConfirmed).toBe(false)
     expect(world.suspects()).toEqual([])
   })
 

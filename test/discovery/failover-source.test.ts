@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Catalog } from '../../src/balancer/endpoint.ts'
 import { mergeFailover } from '../../src/discovery/failover.ts'
-import { type FailoverError, type FailoverReading, failoverSource } from '../../src/discovery/failover-source.ts'
-import type { CatalogSource, SourceListeners, SourceView } from '../../src/discovery/source.ts'
+import { failoverSource } from '../../src/discovery/failover-source.ts'
+import type { CatalogSource, Reading, SourceError, SourceListeners, SourceView } from '../../src/discovery/source.ts'
 import { type Brief, brief, briefCatalogs, catalogOf } from './failover-catalogs.ts'
 
 const order = new Map([
@@ -55,16 +55,16 @@ function setUp() {
     order,
   )
   const catalogs: Catalog[] = []
-  const told: (string | FailoverReading | FailoverError)[] = []
+  const told: (string | Reading | SourceError)[] = []
   const stop = new AbortController()
   const ended = source.watch(
     {
-      onCatalog: (catalog, reading: FailoverReading) => {
+      onCatalog: (catalog, reading: Reading) => {
         catalogs.push(catalog)
         told.push(reading)
       },
       onFresh: () => told.push('fresh'),
-      onError: (failure: FailoverError) => told.push(failure),
+      onError: (failure: SourceError) => told.push(failure),
     },
     stop.signal,
   )

@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
 import { consulSource } from '../../src/discovery/consul-source.ts'
 import { planFailover } from '../../src/discovery/failover.ts'
-import { type FailoverError, failoverSource } from '../../src/discovery/failover-source.ts'
+import { failoverSource } from '../../src/discovery/failover-source.ts'
 import { consulDefaults, type Followed, followSource } from '../discovery/follow.ts'
 import { type ConsulAgent, startConsul } from '../support/consul.ts'
 import { waitFor } from '../support/wait.ts'
@@ -65,18 +65,14 @@ test('the endpoints of another datacenter serve while there are none at home; it
   expect(followed.endpoints('api')).toEqual(['127.0.0.1:8100*1'])
 
   await dc2.kill()
-  await waitFor(
-    'its absence is told',
-    () => followed.errors.some((error: FailoverError) => error.standby === 'dc2'),
-    15_000,
-  )
+  await waitFor('its absence is told', () => followed.errors.some((error) => error.standby === 'dc2'), 15_000)
   await dc1.register({ Name: 'web', ID: 'web-8002', Port: 8002 })
   await followed.until('web', home)
   // What was known of it last stays, and would serve: requests find out what is dead.
   expect(standsBy()).toEqual(['127.0.0.1:9001'])
   const fresh = followed.fresh
   await waitFor('the primary goes on being fresh', () => followed.fresh > fresh, 15_000)
-  expect(followed.errors.every((error: FailoverError) => error.standby === 'dc2')).toBe(true)
+  expect(followed.errors.every((error) => error.standby === 'dc2')).toBe(true)
 }, 60_000)
 
 test('a datacenter that there is not: its error is told, and the first one is served all the same', async () => {

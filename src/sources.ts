@@ -1,0 +1,54 @@
+/** Which source of endpoints does a config name? Consul with its standby datacenters, or a fixed list. */
+
+import type { Logger } from 'pino'
+import type { Config } from './config/config.ts'
+import { consulSource } from './discovery/consul-source.ts'
+import { planFailover } from './discovery/failover.ts'
+import { failoverSource } from './discovery/failover-source.ts'
+import { escapeGlob } from './discovery/glob.ts'
+import type { CatalogSource } from './discovery/source.ts'
+import { staticSource } from './discovery/static-source.ts'
+
+export interface SourceDeps {
+  readonly log: Logger
+  /** Picks so far, by service: those with the most are watched the closest. */
+  readonly traffic: () => ReadonlyMap<string, number>
+}
+
+export function sourceOf(config: Config, deps: SourceDeps): CatalogSource {
+  const { discovery } = config
+  switch (discovery.source) {
+    case 'consul':
+      return consulSources(config, deps)
+    case 'static':
+      return staticSource(discovery.static)
+    default:
+      return discovery.source satisfies never
+  }
+}
+
+function consulSources({ discovery, register, services }: Config, { log, traffic }: SourceDeps): CatalogSource {
+  const { consul } = discovery
+  const deps = { log, traffic, random: Math.random }
+  // Routing to ourselves would go round in a circle.
+  const exclude = register.enabled ? [...consul.exclude, escapeGlob(register.name)] : consul.exclude
+  const wanted = new Map(Object.entries(services).map(([name, { failover }]) => [name, failover]))
+  const plan = planFailover(wanted, { include: consul.include, exclude }, consul.datacenter)
+  if (plan.order.size === 0) return consulSource({ ...consul, exclude }, deps)
+
+  // An agent counts connections by address, so all datacenters share what it grants.
+  let left = consul.maxWatches
+  const standbys = new Map<string, CatalogSource>()
+  for (const [datacenter, include] of plan.include) {
+    const maxWatches = Math.min(include.length, Math.floor(left / 2))
+    left -= maxWatches
+    standbys.set(datacenter, consulSource({ ...consul, datacenter, include, exclude: [], maxWatches }, deps))
+  }
+  return failoverSource(consulSource({ ...consul, exclude, maxWatches: left }, deps), standbys, plan.order)
+}
+
+/** What the source is made of: when it changes, another one has to be followed. */
+export function sourceKey({ discovery, register, services }: Config): string {
+  const failover = Object.entries(services).map(([name, service]) => [name, service.failover])
+  return JSON.stringify([discovery, register.enabled ? register.name : null, failover])
+}
