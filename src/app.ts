@@ -57,6 +57,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   const balancer = createBalancer({
     now,
     outlier: (service) => settings.outlier(service),
+    balancing: (service) => settings.balancing(service),
     observer: {
       onEjected: (...event) => observers.onEjected(...event),
       onRestored: (...event) => observers.onRestored(...event),

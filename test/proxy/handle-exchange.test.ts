@@ -61,6 +61,7 @@ function world(changes: { statuses?: number[]; observer?: Partial<HandlerContext
       maxEjectionMs: 1_000,
       maxEjectedShare: 1,
     }),
+    balancing: () => ({ slowStartMs: null }),
     observer: { onEjected: () => {}, onRestored: () => {}, onWithheld: () => {}, onPanicPick: () => {} },
   })
   balancer.update({ services: new Map([['s', { endpoints: [a, b, c], absent: [] }]]) })
