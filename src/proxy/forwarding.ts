@@ -9,7 +9,7 @@ import { type ProxyObserver, type RequestOutcome, tell } from './observer.ts'
 import type { ServicePolicy } from './policy.ts'
 import { replyTo, type Situation } from './reply.ts'
 import type { Route } from './request-path.ts'
-import { isReplayable, type RetryBudget, retryReason } from './retry.ts'
+import { isReplayable, type RetryBudget, retryReason, sparesAttempts } from './retry.ts'
 
 export interface ForwardingContext {
   readonly balancer: Balancer
@@ -47,6 +47,8 @@ export class Forwarding {
   readonly #policy: ServicePolicy
   readonly #replayable: boolean
   #tried: Set<EndpointId> | null = null
+  /** Attempts that the extra ones of `retry.attempts` are not used up by. */
+  #uncounted = 0
 
   constructor(exchange: Exchange, context: ForwardingContext, identity: Identity, route: Routed, budget: RetryBudget) {
     this.#exchange = exchange
@@ -118,6 +120,7 @@ export class Forwarding {
       ;(next as Picked | null)?.report({ kind: 'client-left' })
       return { outcome, next: null }
     }
+    if (sparesAttempts(outcome) && pick.justMoved()) this.#uncounted++
     next ??= this.#another(pick, reason === 'connect-failed' ? 'free' : 'budgeted')
     if (next !== null) tell(() => observer.onRetry(service, reason))
     return { outcome, next }
@@ -135,7 +138,7 @@ export class Forwarding {
   /** Another endpoint for this request; null when attempts, budget or endpoints have run out. */
   #another(after: Picked, cost: 'free' | 'budgeted'): Picked | null {
     const { retry } = this.#policy
-    if (this.end.attempts > retry.attempts) return null
+    if (this.end.attempts - this.#uncounted > retry.attempts) return null
     this.#tried ??= new Set()
     this.#tried.add(after.endpoint.id)
     if (cost === 'budgeted' && !this.holdsRetry) {

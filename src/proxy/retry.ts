@@ -1,10 +1,13 @@
 /** May this request be tried elsewhere? Pure, but for the count of retries under way. */
 
-import type { Outcome } from '../balancer/outcome.ts'
+import { isLocalError, type Outcome } from '../balancer/outcome.ts'
 import type { RetryReason } from './observer.ts'
 
 export interface RetryOptions {
-  /** Extra attempts after the first, each on another endpoint; 0: never. */
+  /**
+   * Extra attempts after the first, each on another endpoint; 0: none. An endpoint that has just joined or left and
+   * cannot be connected to uses none of them up: whatever stands here, the request goes to the next one.
+   */
   readonly attempts: number
   /**
    * Share (0–1) of the requests in flight, or of the latest ones, that may be retries; always at least 3 at once.
@@ -45,6 +48,15 @@ export function retryReason(outcome: Outcome, replayable: boolean): RetryReason 
     default:
       return outcome satisfies never
   }
+}
+
+/**
+ * True for an endpoint's failed connect: within 5 s of its joining or leaving that is the change's doing, and uses up no
+ * attempt. A lack of the proxy's own machine is no endpoint's doing, and would only be met again.
+ */
+export function sparesAttempts(outcome: Outcome): boolean {
+  if (outcome.kind === 'connect-failed') return !isLocalError(outcome.code)
+  return outcome.kind === 'timed-out' && outcome.phase === 'connect'
 }
 
 /** Retries must not turn a failing service's load into more load: the smallest number that is always allowed at once. */
