@@ -161,6 +161,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     const present = new Set<string>()
     for (const { endpoints } of catalog.services.values()) for (const { id } of endpoints) present.add(id)
     data.dropPooled((endpoint) => !present.has(endpoint))
+    metrics.onTableChange(change.services)
     for (const { name, left } of change.services) metrics.dropEndpoints(name, left.map(endpointIdOf))
     logChange(log, change.services)
   }
