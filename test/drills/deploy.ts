@@ -1,14 +1,15 @@
 /**
- * What do clients notice of a rolling deploy? Each instance in turn is deregistered and stopped at once, without waiting
+ * What do clients notice when a service is scaled up by instances that do not listen yet, and of rolling deploys? Each instance in turn is deregistered and stopped at once, without waiting
  * for anybody to have seen it; its successor starts on a new port and is registered. No GET may fail of it. A POST that
  * was being answered when its instance was killed is lost, and nobody can save it: those are counted.
  */
 
 import { collectFindings, type Findings, type FindingsCollector, percentile } from './findings.ts'
-import { failed, failuresOf, startLoad } from './load.ts'
+import { failed, failuresOf, type Load, startLoad } from './load.ts'
 import { type Origin, startOrigins } from './origins.ts'
+import type { ProxyProcess } from './proxy-process.ts'
 import { scoped } from './scope.ts'
-import { service, startServingWorld } from './world.ts'
+import { service, startServingWorld, type World } from './world.ts'
 
 export interface DeploySize {
   /** Rolling deploys; each one replaces every instance. */
@@ -67,6 +68,7 @@ function deployAll(size: DeploySize, { stop, keepAlive }: Variant, findings: Fin
       ],
     })
     await load.more(size.getsPerSecond)
+    await scaleUpTooEarly(title, world, proxy, load, findings)
 
     const running = [...world.origins]
     const started: Origin[] = []
@@ -116,12 +118,41 @@ function deployAll(size: DeploySize, { stop, keepAlive }: Variant, findings: Fin
     const idle = started.filter(({ name }) => !served.has(name)).map(({ name }) => name)
     findings.promise(`${title}: every successor served`, idle.length === 0, idle)
     const explained = await proxy.metric('evenkeel_membership_errors_total', { service })
-    const answered5xx = lost.filter(({ status }) => status !== null && status >= 500).length
+    const answered5xx = shots.filter(({ status }) => status !== null && status >= 500).length
     findings.figure(`${title}: 5xx that a change of the catalog explains`, explained)
     findings.promise(`${title}: every 5xx is explained by a change`, explained === answered5xx, {
       explained,
       answered5xx,
-      lost: failuresOf(lost),
+      failures: failuresOf(shots),
     })
   })
+}
+
+/** As many instances again are registered, and nobody listens there yet: every request still finds one that does. */
+async function scaleUpTooEarly(
+  title: string,
+  { consul, origins }: World,
+  proxy: ProxyProcess,
+  load: Load,
+  findings: FindingsCollector,
+): Promise<void> {
+  const early = slots.map((slot, index) => ({ ID: `${slot}-early`, Address: `127.0.0.${31 + index}`, Port: 9 }))
+  const before = load.shots.length
+  for (const instance of early) await consul.register({ Name: service, ...instance })
+  const listening = origins.map(({ endpoint }) => endpoint)
+  await proxy.untilEndpoints(service, [...listening, ...early.map(({ Address, Port }) => `${Address}:${Port}`)])
+  await load.more(150)
+  const out = (await proxy.endpoints(service)).filter(({ inRotation }) => !inRotation)
+  for (const { ID } of early) await consul.deregister(ID)
+  await proxy.untilEndpoints(service, listening)
+  const meanwhile = load.shots.slice(before)
+  const notConnected = await proxy.metric('evenkeel_retries_total', { service, reason: 'connect-failed' })
+  findings.figure(`${title}: instances that do not listen yet: refusals`, notConnected)
+  findings.figure(`${title}: of them ejected after 150 requests`, out.length)
+  const failures = failuresOf(meanwhile)
+  findings.promise(
+    `${title}: no GET and no POST fails of three that do not listen yet`,
+    failures.length === 0,
+    failures,
+  )
 }

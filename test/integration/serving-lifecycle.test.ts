@@ -13,7 +13,7 @@ describe('serving from a real Consul catalog', () => {
     expect(figures['requests failed']).toMatch(/^0 of \d{3}/)
   }, 90_000)
 
-  test('fails no GET in rolling deploys whose instances are stopped as soon as they are deregistered', async () => {
+  test('fails no request over instances that do not listen yet, and no GET in rolling deploys that stop each one as soon as it is deregistered', async () => {
     const { broken, figures } = await deploy(deploySmall)
     expect(broken).toEqual([])
     expect(figures['closed: GETs failed']).toMatch(/^0 of \d{3}/)
