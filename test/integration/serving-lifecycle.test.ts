@@ -18,7 +18,7 @@ describe('serving from a real Consul catalog', () => {
     expect(broken).toEqual([])
     expect(figures['closed: GETs failed']).toMatch(/^0 of \d{3}/)
     expect(figures['killed, keep-alive: GETs failed']).toMatch(/^0 of \d{3}/)
-  }, 90_000)
+  }, 120_000)
 
   test('ends after SIGTERM without failing a request, closes a WebSocket when the time is up, at once when told twice', async () => {
     const { broken, figures } = await drain(drainSmall)
