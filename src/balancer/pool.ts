@@ -21,15 +21,14 @@ export interface Picked {
   readonly endpoint: Endpoint
   /** Every endpoint that may be tried is ejected, and this one was picked all the same (fail open). */
   readonly panic: boolean
-  /**
-   * True when the endpoint had joined less than 5 s before this pick, or has left since and less than 5 s ago: a failed
-   * connect is then the change's doing. To be asked when the attempt is over, for it may leave meanwhile.
-   */
-  justMoved(): boolean
   /** The response head is here: a long answer (a tunnel, a stream) ends a probe before it is over. */
   answered(status: number): void
-  /** How the attempt ended. Must be called; only the first call counts. */
-  report(outcome: Outcome): void
+  /**
+   * How the attempt ended. Must be called; only the first call counts.
+   * @returns true for a failed connect that a change of the catalog explains: the endpoint had joined less than 5 s
+   * before this pick, or has left since, less than 5 s ago
+   */
+  report(outcome: Outcome): boolean
 }
 
 /** What a pool is told by its surroundings. */
@@ -172,7 +171,6 @@ export class Pool {
       kind: 'picked',
       endpoint: member.endpoint,
       panic: role === 'panic',
-      justMoved: () => hadJustJoined || this.#context.now() - member.leftMs < settlingMs,
       answered: (status) => {
         if (reported || this.#options().isFaultStatus(status)) return
         detector.goodAnswers++
@@ -181,19 +179,20 @@ export class Pool {
         this.#restore(member)
       },
       report: (outcome) => {
-        if (reported) return
+        if (reported) return false
         reported = true
         member.inFlight--
         const options = this.#options()
         const asSuch = faultOf(outcome, options.isFaultStatus)
         if (asSuch === 'none') detector.goodAnswers++
-        if (isOutdated()) return
-        // Registered before it listens: not yet a fault.
-        const fault = asSuch === 'connect' && hadJustJoined ? 'not-upstream' : asSuch
+        const explained = asSuch === 'connect' && (hadJustJoined || this.#context.now() - member.leftMs < settlingMs)
+        if (isOutdated()) return explained
+        const fault = explained ? 'not-upstream' : asSuch
         const health = detector.health.kind
         if (health === 'healthy') this.#judgeRegular(member, fault, turn, options)
         else if (role === 'probe') this.#judgeProbe(member, fault, turn, options)
         else if (fault === 'none') this.#restore(member)
+        return explained
       },
     }
   }

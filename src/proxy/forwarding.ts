@@ -9,7 +9,7 @@ import { type ProxyObserver, type RequestOutcome, tell } from './observer.ts'
 import type { ServicePolicy } from './policy.ts'
 import { replyTo, type Situation } from './reply.ts'
 import type { Route } from './request-path.ts'
-import { isReplayable, type RetryBudget, retryReason, sparesAttempts } from './retry.ts'
+import { isReplayable, type RetryBudget, retryReason } from './retry.ts'
 
 export interface ForwardingContext {
   readonly balancer: Balancer
@@ -47,7 +47,7 @@ export class Forwarding {
   readonly #policy: ServicePolicy
   readonly #replayable: boolean
   #tried: Set<EndpointId> | null = null
-  /** Attempts that the extra ones of `retry.attempts` are not used up by. */
+  /** Attempts that use up none of `retry.attempts`: failed connects that a change of the catalog explains. */
   #uncounted = 0
 
   constructor(exchange: Exchange, context: ForwardingContext, identity: Identity, route: Routed, budget: RetryBudget) {
@@ -107,7 +107,7 @@ export class Forwarding {
         },
       })
     } finally {
-      pick.report(outcome)
+      if (pick.report(outcome)) this.#uncounted++
     }
     tell(() => observer.onAttempt(service, pick.endpoint.id, outcome.kind))
     if (outcome.kind === 'connect-failed' && isLocalError(outcome.code)) {
@@ -120,7 +120,6 @@ export class Forwarding {
       ;(next as Picked | null)?.report({ kind: 'client-left' })
       return { outcome, next: null }
     }
-    if (sparesAttempts(outcome) && pick.justMoved()) this.#uncounted++
     next ??= this.#another(pick, reason === 'connect-failed' ? 'free' : 'budgeted')
     if (next !== null) tell(() => observer.onRetry(service, reason))
     return { outcome, next }

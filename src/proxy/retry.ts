@@ -1,6 +1,6 @@
 /** May this request be tried elsewhere? Pure, but for the count of retries under way. */
 
-import { isLocalError, type Outcome } from '../balancer/outcome.ts'
+import type { Outcome } from '../balancer/outcome.ts'
 import type { RetryReason } from './observer.ts'
 
 export interface RetryOptions {
@@ -48,15 +48,6 @@ export function retryReason(outcome: Outcome, replayable: boolean): RetryReason 
     default:
       return outcome satisfies never
   }
-}
-
-/**
- * True for an endpoint's failed connect: within 5 s of its joining or leaving that is the change's doing, and uses up no
- * attempt. A lack of the proxy's own machine is no endpoint's doing, and would only be met again.
- */
-export function sparesAttempts(outcome: Outcome): boolean {
-  if (outcome.kind === 'connect-failed') return !isLocalError(outcome.code)
-  return outcome.kind === 'timed-out' && outcome.phase === 'connect'
 }
 
 /** Retries must not turn a failing service's load into more load: the smallest number that is always allowed at once. */

@@ -12,52 +12,63 @@ function withJoiner(): World {
   return world
 }
 
-describe('a pick says that its endpoint has just moved', () => {
-  it('when it joined less than 5 s before the pick, however long the attempt takes', () => {
+describe('a failed connect is explained', () => {
+  it.each([
+    ['refused', outcomes.refused],
+    ['not accepted in time', outcomes.unroutable],
+  ])('when the endpoint joined less than 5 s before the pick, however long the attempt takes: %s', (_name, outcome) => {
     const world = withJoiner()
     world.nowMs += settlingMs - 1
     const pick = world.pickOf('D')
     world.nowMs += 60_000
-    expect(pick.justMoved()).toBe(true)
-    expect(world.pickOf('D').justMoved()).toBe(false)
+    expect(pick.report(outcome)).toBe(true)
+    expect(world.pickOf('D').report(outcome)).toBe(false)
   })
 
   it('when it leaves after the pick, for 5 s', () => {
     const world = withJoiner()
-    const pick = world.pickOf('A')
-    expect(pick.justMoved()).toBe(false)
+    const [before, soon, late] = [world.pickOf('A'), world.pickOf('A'), world.pickOf('A')]
+    expect(before.report(outcomes.refused)).toBe(false)
     world.use('BCD')
-    expect(pick.justMoved()).toBe(true)
-    pick.report(outcomes.refused)
-    expect(pick.justMoved()).toBe(true)
-    world.nowMs += settlingMs
-    expect(pick.justMoved()).toBe(false)
+    world.nowMs += settlingMs - 1
+    expect(soon.report(outcomes.refused)).toBe(true)
+    world.nowMs += 1
+    expect(late.report(outcomes.refused)).toBe(false)
   })
 
   it('when its whole service leaves the catalog', () => {
     const world = newWorld('A')
     const pick = world.pick()
     world.balancer.update({ services: new Map() })
-    expect(pick.justMoved()).toBe(true)
+    expect(pick.report(outcomes.refused)).toBe(true)
   })
 
   it('never in the first catalog: nobody joined, we did', () => {
-    expect(newWorld('ABC').pick().justMoved()).toBe(false)
+    expect(newWorld('ABC').pick().report(outcomes.refused)).toBe(false)
   })
 
   it('when its service came into the catalog later', () => {
     const world = newWorld('')
     world.balancer.update({ services: new Map() })
     world.use('AB')
-    expect(world.pick().justMoved()).toBe(true)
+    expect(world.pick().report(outcomes.refused)).toBe(true)
   })
 
   it('when it left and joined again', () => {
     const world = newWorld('ABC')
     world.use('BC')
     world.use('ABC')
-    expect(world.pickOf('A').justMoved()).toBe(true)
-    expect(world.pickOf('B').justMoved()).toBe(false)
+    expect(world.pickOf('A').report(outcomes.refused)).toBe(true)
+    expect(world.pickOf('B').report(outcomes.refused)).toBe(false)
+  })
+
+  it('once; and nothing else is: no lack of the proxy’s own, no answer, no broken connection', () => {
+    const world = withJoiner()
+    for (const outcome of [responded(200), responded(500), ...Object.values(outcomes)]) {
+      const pick = world.pickOf('D')
+      expect(pick.report(outcome), outcome.kind).toBe(outcome === outcomes.refused || outcome === outcomes.unroutable)
+      expect(pick.report(outcomes.refused)).toBe(false)
+    }
   })
 })
 
