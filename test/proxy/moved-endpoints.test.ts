@@ -116,3 +116,25 @@ describe('an endpoint that leaves while a request connects to it', () => {
     expect([record.status, record.attempts]).toEqual([502, 1])
   })
 })
+
+describe('a service that is empty', () => {
+  it('says when to ask again: after as long as it took the last time, less what has passed', async () => {
+    const w = world()
+    const retryAfter = async () => {
+      const exchange = fakeExchange(() => refused)
+      await w.run(exchange)
+      const headers = exchange.replies[0]?.headers ?? []
+      return headers[headers.indexOf('Retry-After') + 1]
+    }
+    w.use([])
+    expect(await retryAfter()).toBe('5')
+    w.clock.nowMs += 20_000
+    w.use([a])
+    w.use([])
+    expect(await retryAfter()).toBe('20')
+    w.clock.nowMs += 12_500
+    expect(await retryAfter()).toBe('8')
+    w.clock.nowMs += 27_500
+    expect(await retryAfter()).toBe('40')
+  })
+})
