@@ -56,6 +56,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   const balancer = createBalancer({
     now,
     outlier: (service) => settings.outlier(service),
+    balancing: (service) => settings.balancing(service),
     observer: {
       onEjected: (...event) => observers.onEjected(...event),
       onRestored: (...event) => observers.onRestored(...event),
@@ -108,8 +109,8 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     log,
     now,
     config: () => settings.config,
-    vitals: () => null,
-    traffic: () => new Map(),
+    vitals: balancer.vitals,
+    traffic: balancer.traffic,
     use: take,
     onResult: metrics.onCatalog,
     onDecisions: () => {},
@@ -119,6 +120,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   function take(catalog: Catalog): boolean {
     const change = balancer.update(catalog)
     if (change.kind === 'unchanged') return false
+    metrics.onTableChange(change.services)
     const gone = new Set(change.services.flatMap(({ left }) => left.map(endpointIdOf)))
     if (gone.size > 0) {
       // Another service may have an endpoint at the same place.

@@ -63,6 +63,8 @@ export interface ServiceSlot {
   durationSeconds: number
   inFlight: number
   panicPicks: number
+  /** Answers of 5xx that a change of the catalog explains. */
+  membershipErrors: number
   readonly retries: Map<RetryReason, number>
   readonly withheld: Map<WithheldReason, number>
   readonly endpoints: Map<EndpointId, EndpointSlot>
@@ -74,6 +76,7 @@ export interface Counters extends ProxyObserver, BalancerObserver {
   /** Every code there is, from the start. */
   readonly localErrors: ReadonlyMap<string, number>
   onCatalog(result: CatalogResult): void
+  addMembershipErrors(service: string, count: number): void
   dropEndpoints(service: string, endpoints: Iterable<EndpointId>): void
   dropService(service: string): void
   /** Forgets every service and endpoint that is not in this view. */
@@ -171,6 +174,9 @@ export function createCounters(): Counters {
     onPanicPick(name) {
       service(name).panicPicks += 1
     },
+    addMembershipErrors(name, count) {
+      service(name).membershipErrors += count
+    },
     onCatalog(result) {
       add(catalogUpdates, result)
     },
@@ -200,6 +206,7 @@ export function createServiceSlot(name: string): ServiceSlot {
     durationSeconds: 0,
     inFlight: 0,
     panicPicks: 0,
+    membershipErrors: 0,
     retries: new Map(),
     withheld: new Map(),
     endpoints: new Map(),

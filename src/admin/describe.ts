@@ -41,6 +41,8 @@ export interface EndpointDetail {
   readonly ejections: number
   readonly inFlight: number
   readonly picks: number
+  /** Share (0–1) of its full weight that it has now. */
+  readonly warmth: number
 }
 
 export interface ServiceDetail {

@@ -59,6 +59,7 @@ export function buildFamilies(source: FamilySource): Family[] {
     addDurations(f.durations, slot)
     push(f.inFlight, none, slot.labels, slot.inFlight)
     push(f.panicPicks, none, slot.labels, slot.panicPicks)
+    push(f.membershipErrors, none, slot.labels, slot.membershipErrors)
     for (const [reason, value] of slot.retries) push(f.retries, { ...slot.labels, reason }, none, value)
     for (const [reason, value] of slot.withheld) push(f.withheld, { ...slot.labels, reason }, none, value)
     for (const { labels, attempts, ejections } of slot.endpoints.values()) {
@@ -102,6 +103,11 @@ function emptyFamilies() {
     ejections: family('counter', 'evenkeel_ejections_total', 'Times an endpoint was taken out of rotation.'),
     withheld: family('counter', 'evenkeel_ejections_withheld_total', 'Ejections that were due and did not happen.'),
     panicPicks: family('counter', 'evenkeel_panic_picks_total', 'Picks made although every endpoint was ejected.'),
+    membershipErrors: family(
+      'counter',
+      'evenkeel_membership_errors_total',
+      'Answers of 5xx within 5 s of the joining or leaving of the endpoint that was tried last.',
+    ),
     pickSpread: family(
       'gauge',
       'evenkeel_pick_spread',

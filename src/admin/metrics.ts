@@ -7,6 +7,7 @@
  */
 
 import { collectDefaultMetrics, type Metric, Registry, type RegistryContentType } from 'prom-client'
+import type { ServiceChange } from '../balancer/balancer.ts'
 import type { EndpointId } from '../balancer/endpoint.ts'
 import type { BalancerObserver } from '../balancer/observer.ts'
 import type { TableView } from '../balancer/view.ts'
@@ -14,6 +15,7 @@ import type { ProxyObserver } from '../proxy/observer.ts'
 import { prefersOpenMetrics } from './accept.ts'
 import { type CatalogResult, createCounters } from './counters.ts'
 import { buildFamilies } from './families.ts'
+import { createMembershipErrors } from './membership.ts'
 
 export interface MetricsOptions {
   readonly version: string
@@ -37,6 +39,8 @@ export interface Exposition {
 export interface Metrics extends ProxyObserver, BalancerObserver {
   /** What came of one answer (or failure) of the source. */
   onCatalog(result: CatalogResult): void
+  /** Call with every change of the table, once it is swapped and before `dropEndpoints`. */
+  onTableChange(services: readonly ServiceChange[]): void
   /** Call after the table was swapped: the series of these endpoints go away. */
   dropEndpoints(service: string, endpoints: Iterable<EndpointId>): void
   /** Call once the table has forgotten the service: all its series go away. */
@@ -51,11 +55,17 @@ export interface Metrics extends ProxyObserver, BalancerObserver {
 /** Metrics of one app. Nothing to close: no timer and no listener is its own. */
 export function createMetrics(options: MetricsOptions): Metrics {
   const counters = createCounters()
+  const membership = createMembershipErrors(options.now, counters.addMembershipErrors)
   // From the start, not from the first scrape: CPU time and the event loop's delay are counted from here on.
   processRegistry()
 
   return {
     ...counters,
+    onTableChange: membership.onTableChange,
+    onRequestEnd(record) {
+      counters.onRequestEnd(record)
+      membership.onRequestEnd(record)
+    },
     async render(accept) {
       const processFamilies = await processRegistry().getMetricsAsJSON()
       const ageMs = options.catalogAgeMs()

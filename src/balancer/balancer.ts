@@ -7,8 +7,9 @@
 
 import type { Catalog, EndpointId } from './endpoint.ts'
 import type { Picked, PoolContext } from './pool.ts'
-import { emptyTable, isKnown, type RoutingTable, reconcile, type TableChange } from './table.ts'
-import type { ServiceView, TableView } from './view.ts'
+import { emptyTable, isKnown, type RoutingTable, reconcile, type ServiceChange, type TableChange } from './table.ts'
+import { Vacancies } from './vacancies.ts'
+import type { ServiceView, TableView, Vitals } from './view.ts'
 
 export type { Picked } from './pool.ts'
 export type { ServiceChange, TableChange } from './table.ts'
@@ -33,14 +34,30 @@ export interface Balancer {
   view(): TableView
   /** One service of it; null when it is not known. */
   viewService(service: string): ServiceView | null
+  /** What requests have shown of one endpoint; null when it is not in the catalog. Cheap. */
+  vitals(service: string, endpoint: EndpointId): Vitals | null
+  /** Picks of each service since it joined. */
+  traffic(): ReadonlyMap<string, number>
 }
 
 /**
- * @param context `now` is a clock in milliseconds that never goes back; `outlier` is asked at each report, so that
- * changed options hold at once; `observer` may throw.
+ * @param context `now` is a clock in milliseconds that never goes back; `outlier` is asked at each report, and
+ * `balancing` whenever weights are made, so that changed options hold at once; `observer` may throw.
  */
 export function createBalancer(context: PoolContext): Balancer {
   let table: RoutingTable = emptyTable
+  const vacancies = new Vacancies()
+
+  function noteVacancies(before: RoutingTable, services: readonly ServiceChange[]): void {
+    const now = context.now()
+    for (const { name, left } of services) {
+      if (!isKnown(before, name, now)) vacancies.forget(name)
+      const isVacant = (table.pools.get(name)?.service.endpoints.length ?? 0) === 0
+      if (!isVacant) vacancies.ended(name, now)
+      else if (left.length > 0) vacancies.began(name, now)
+    }
+    vacancies.prune((name) => isKnown(table, name, now))
+  }
 
   function viewService(name: string): ServiceView | null {
     const pool = table.pools.get(name)
@@ -52,17 +69,22 @@ export function createBalancer(context: PoolContext): Balancer {
   return {
     update: (catalog) => {
       const { table: next, change } = reconcile(table, catalog, context)
+      const before = table
       table = next
+      if (change.kind === 'changed') noteVacancies(before, change.services)
       return change
     },
     pick: (service, avoid = null) => {
       const picked = table.pools.get(service)?.pick(avoid)
       if (picked) return picked
-      if (!isKnown(table, service, context.now())) return { kind: 'unknown-service' }
-      return { kind: 'no-endpoints', retryAfterMs: null }
+      const now = context.now()
+      if (!isKnown(table, service, now)) return { kind: 'unknown-service' }
+      return { kind: 'no-endpoints', retryAfterMs: vacancies.retryAfterMs(service, now) }
     },
     knows: (service) => isKnown(table, service, context.now()),
     viewService,
+    vitals: (service, endpoint) => table.pools.get(service)?.vitals(endpoint) ?? null,
+    traffic: () => new Map([...table.pools].map(([name, { picks }]) => [name, picks])),
     view: () => ({
       services: [...table.pools.keys(), ...table.departed.keys()]
         .sort()

@@ -19,6 +19,8 @@ export interface Endpoint {
   readonly port: number
   /** Share of traffic relative to its siblings: an integer, 1–65535. */
   readonly weight: number
+  /** The catalog leaves it out, which is not believed yet: it stays, and a failed connect to it surprises nobody. */
+  readonly doubted?: true
 }
 
 /** An instance that the catalog knows but that gets no traffic, and why, in words for an operator. */
@@ -56,7 +58,7 @@ export function compareEndpoints(a: Endpoint, b: Endpoint): number {
 }
 
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
-  return a.id === b.id && a.weight === b.weight && a.instance === b.instance
+  return a.id === b.id && a.weight === b.weight && a.instance === b.instance && a.doubted === b.doubted
 }
 
 /** Equal in content, whatever the object identity: the test for "nothing changed". */

@@ -16,3 +16,12 @@ export interface BalancerObserver {
   /** Every endpoint that may be tried is ejected, so one of them was picked anyway. */
   onPanicPick(service: string): void
 }
+
+/** An observer that throws must not fail the request that it watches. */
+export function tell(event: () => void): void {
+  try {
+    event()
+  } catch {
+    // What an observer does with its own failure is its affair.
+  }
+}

@@ -35,6 +35,8 @@ export class OutlierDetector {
   health: Health
   consecutiveFaults = 0
   consecutiveConnectFaults = 0
+  /** Signs of life: grows with the head and with the end of every answer that was no fault. */
+  goodAnswers = 0
   /** Ejections since it joined. */
   ejections = 0
   /** An ejection that was due and withheld: until a good answer comes and the rate of faults has halved. */

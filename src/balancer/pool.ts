@@ -6,22 +6,14 @@
  */
 
 import { type AbsentInstance, type CatalogService, type Endpoint, type EndpointId, sameService } from './endpoint.ts'
-import type { BalancerObserver, EjectionReason } from './observer.ts'
+import { type Member, memberView, newMember, settlingMs, vitalsOf, weigh } from './member.ts'
+import { type BalancerObserver, type EjectionReason, tell } from './observer.ts'
 import { type Fault, faultOf, type Outcome } from './outcome.ts'
-import { OutlierDetector, withholding } from './outlier.ts'
+import { withholding } from './outlier.ts'
 import type { OutlierOptions } from './outlier-options.ts'
 import { Rotation } from './rotation.ts'
-import type { EndpointView } from './view.ts'
-
-/** One endpoint in a pool, and what is known of it. */
-interface Member {
-  endpoint: Endpoint
-  /** Its place in the pool's list; -1 once it has left. */
-  index: number
-  readonly detector: OutlierDetector
-  inFlight: number
-  picks: number
-}
+import type { BalancingOptions } from './slow-start.ts'
+import type { EndpointView, Vitals } from './view.ts'
 
 /** An endpoint to send one request to, and where to say how that went. */
 export interface Picked {
@@ -31,14 +23,19 @@ export interface Picked {
   readonly panic: boolean
   /** The response head is here: a long answer (a tunnel, a stream) ends a probe before it is over. */
   answered(status: number): void
-  /** How the attempt ended. Must be called; only the first call counts. */
-  report(outcome: Outcome): void
+  /**
+   * How the attempt ended. Must be called; only the first call counts.
+   * @returns true for a failed connect that a change of the catalog explains: the endpoint had joined less than 5 s
+   * before this pick, has left since, less than 5 s ago, or is in doubt
+   */
+  report(outcome: Outcome): boolean
 }
 
 /** What a pool is told by its surroundings. */
 export interface PoolContext {
   readonly now: () => number
   readonly outlier: (service: string) => OutlierOptions
+  readonly balancing: (service: string) => BalancingOptions
   readonly observer: BalancerObserver
 }
 
@@ -50,17 +47,25 @@ export class Pool {
   readonly #context: PoolContext
   #service: CatalogService
   #members: readonly Member[]
+  #byId: ReadonlyMap<EndpointId, Member>
   #rotation: Rotation
   /** Picks so far. */
   #turn = 0
   /** When the first ejection ends: before that no pick has to look. */
   #nextProbeMs = Number.POSITIVE_INFINITY
+  /** When the share of an endpoint that warms up grows next: before that no pick has to look. */
+  #nextStepMs = Number.POSITIVE_INFINITY
 
-  constructor(name: string, service: CatalogService, context: PoolContext) {
+  /** @param joinedMs when its endpoints joined (clock, ms); -Infinity: they were there before anybody looked */
+  constructor(name: string, service: CatalogService, context: PoolContext, joinedMs: number) {
     this.name = name
     this.#context = context
     this.#service = service
-    this.#members = service.endpoints.map((endpoint, index) => newMember(endpoint, index, context.now()))
+    const now = context.now()
+    this.#members = service.endpoints.map((endpoint, index) =>
+      newMember(endpoint, index, now, { joinedMs, isWarm: true }),
+    )
+    this.#byId = byId(this.#members)
     this.#rotation = new Rotation(service.endpoints.map((endpoint) => endpoint.weight))
   }
 
@@ -76,17 +81,19 @@ export class Pool {
   update(service: CatalogService): void {
     if (sameService(this.#service, service)) return
     this.#service = service
-    const former = new Map(this.#members.map((member) => [member.endpoint.id, member]))
+    const now = this.#context.now()
+    const isWarm = this.#slowStartMs() === null
+    const former = new Map(this.#byId)
     const formerIndex: number[] = []
     const members = service.endpoints.map((endpoint, index) => {
       const member = former.get(endpoint.id)
       formerIndex.push(member?.index ?? -1)
-      if (member === undefined) return newMember(endpoint, index, this.#context.now())
+      if (member === undefined) return newMember(endpoint, index, now, { joinedMs: now, isWarm })
       former.delete(endpoint.id)
       member.endpoint = endpoint
       return member
     })
-    const weights = service.endpoints.map((endpoint) => endpoint.weight)
+    const weights = this.#weigh(members, now)
     const sameSet =
       former.size === 0 &&
       members.length === this.#members.length &&
@@ -94,11 +101,15 @@ export class Pool {
       weights.every((weight, index) => weight === this.#rotation.weight(index))
     if (sameSet) return
     this.#rotation = this.#rotation.continuedWith(weights, formerIndex)
-    for (const leaver of former.values()) leaver.index = -1
+    for (const leaver of former.values()) {
+      leaver.index = -1
+      leaver.leftMs = now
+    }
     members.forEach((member, index) => {
       member.index = index
     })
     this.#members = members
+    this.#byId = byId(members)
   }
 
   /**
@@ -109,6 +120,7 @@ export class Pool {
   pick(avoid: ReadonlySet<EndpointId> | null): Picked | null {
     const now = this.#context.now()
     if (now >= this.#nextProbeMs) this.#admitProbes(now)
+    if (now >= this.#nextStepMs) this.#warm(now)
     const skip =
       avoid === null || avoid.size === 0 ? null : (index: number) => avoid.has(this.#member(index).endpoint.id)
 
@@ -128,58 +140,67 @@ export class Pool {
     }
     member.inFlight++
     member.picks++
-    return this.#picked(member, role)
+    return this.#picked(member, role, now)
   }
 
   view(): { readonly endpoints: readonly EndpointView[]; readonly pickSpread: number } {
     const now = this.#context.now()
+    const slowStartMs = this.#slowStartMs()
+    const isWarming = (index: number) => this.#member(index).warmingSinceMs !== null
     return {
-      pickSpread: this.#rotation.spread(),
-      endpoints: this.#members.map(({ endpoint, detector, inFlight, picks }) => {
-        const { health, withheld } = detector
-        return {
-          endpoint,
-          state: health.kind,
-          reason: health.kind === 'healthy' ? (withheld?.due ?? null) : health.reason,
-          withheld: withheld?.reason ?? null,
-          ejectedForMs: health.kind === 'ejected' ? Math.max(0, health.untilMs - now) : null,
-          consecutiveFaults: detector.consecutiveFaults,
-          consecutiveConnectFaults: detector.consecutiveConnectFaults,
-          ejections: detector.ejections,
-          inFlight,
-          picks,
-        }
-      }),
+      // Who warms up has no full share yet, and steps to a greater one every while: nothing to compare.
+      pickSpread: this.#rotation.spread(this.#nextStepMs === Number.POSITIVE_INFINITY ? null : isWarming),
+      endpoints: this.#members.map((member) => memberView(member, now, slowStartMs)),
     }
   }
 
-  #picked(member: Member, role: Role): Picked {
+  /** Picks so far. */
+  get picks(): number {
+    return this.#turn
+  }
+
+  vitals(endpoint: EndpointId): Vitals | null {
+    const member = this.#byId.get(endpoint)
+    return member === undefined ? null : vitalsOf(member)
+  }
+
+  #picked(member: Member, role: Role, pickedMs: number): Picked {
     const turn = ++this.#turn
     const { detector } = member
     const ejectionsBefore = detector.ejections
     let reported = false
     // What was under way when its endpoint was ejected proves nothing that was not known then, even if it ends later.
     const isOutdated = () => member.index < 0 || detector.ejections !== ejectionsBefore
+    const hadJustJoined = pickedMs - member.joinedMs < settlingMs
+    const { endpoint } = member
     return {
       kind: 'picked',
-      endpoint: member.endpoint,
+      endpoint,
       panic: role === 'panic',
       answered: (status) => {
-        if (reported || isOutdated() || this.#options().isFaultStatus(status)) return
+        if (reported || this.#options().isFaultStatus(status)) return
+        detector.goodAnswers++
+        if (isOutdated()) return
         detector.answeredWell(turn)
         this.#restore(member)
       },
       report: (outcome) => {
-        if (reported) return
+        if (reported) return false
         reported = true
         member.inFlight--
-        if (isOutdated()) return
         const options = this.#options()
-        const fault = faultOf(outcome, options.isFaultStatus)
+        const asSuch = faultOf(outcome, options.isFaultStatus)
+        if (asSuch === 'none') detector.goodAnswers++
+        const explained = asSuch === 'connect' && (hadJustJoined || this.#context.now() - member.leftMs < settlingMs)
+        // Of one in doubt it is evidence, so it counts as a fault all the same.
+        const isExcused = explained || (asSuch === 'connect' && endpoint.doubted === true)
+        if (isOutdated()) return isExcused
+        const fault = explained ? 'not-upstream' : asSuch
         const health = detector.health.kind
         if (health === 'healthy') this.#judgeRegular(member, fault, turn, options)
         else if (role === 'probe') this.#judgeProbe(member, fault, turn, options)
         else if (fault === 'none') this.#restore(member)
+        return isExcused
       },
     }
   }
@@ -251,6 +272,27 @@ export class Pool {
     }
   }
 
+  /** The next step of those that warm up; everybody keeps their place. */
+  #warm(now: number): void {
+    const weights = this.#weigh(this.#members, now)
+    if (weights.every((weight, index) => weight === this.#rotation.weight(index))) return
+    this.#rotation = this.#rotation.continuedWith(
+      weights,
+      this.#members.map(({ index }) => index),
+    )
+  }
+
+  /** What each one weighs now; sees to it that the next step is taken in time. */
+  #weigh(members: readonly Member[], now: number): readonly number[] {
+    const { weights, nextStepMs } = weigh(members, now, this.#slowStartMs())
+    this.#nextStepMs = nextStepMs
+    return weights
+  }
+
+  #slowStartMs(): number | null {
+    return this.#context.balancing(this.name).slowStartMs
+  }
+
   #options(): OutlierOptions {
     return this.#context.outlier(this.name)
   }
@@ -260,15 +302,6 @@ export class Pool {
   }
 }
 
-function newMember(endpoint: Endpoint, index: number, nowMs: number): Member {
-  return { endpoint, index, detector: new OutlierDetector(nowMs), inFlight: 0, picks: 0 }
-}
-
-/** An observer that throws must not fail the request that it watches. */
-function tell(event: () => void): void {
-  try {
-    event()
-  } catch {
-    // What an observer does with its own failure is its affair.
-  }
+function byId(members: readonly Member[]): ReadonlyMap<EndpointId, Member> {
+  return new Map(members.map((member) => [member.endpoint.id, member]))
 }

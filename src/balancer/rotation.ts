@@ -148,19 +148,22 @@ export class Rotation {
   /**
    * How uneven the active members' picks are since the last change of the set: most minus least, each divided by its
    * weight relative to the mean, in picks. Equal weights: never above 1 unless turns were skipped.
+   * @param leaveOut members that are not compared
    */
-  spread(): number {
+  spread(leaveOut: ((index: number) => boolean) | null = null): number {
     let least = Number.POSITIVE_INFINITY
     let most = Number.NEGATIVE_INFINITY
     let count = 0
+    let weights = 0
     for (let index = 0; index < this.#weights.length; index++) {
-      if (this.#active[index] === 0) continue
+      if (this.#active[index] === 0 || leaveOut?.(index)) continue
       count++
+      weights += at(this.#weights, index)
       const perWeight = at(this.#picksSinceChange, index) / at(this.#weights, index)
       least = Math.min(least, perWeight)
       most = Math.max(most, perWeight)
     }
-    return count < 2 ? 0 : (most - least) * (this.#activeWeight / count)
+    return count < 2 ? 0 : (most - least) * (weights / count)
   }
 
   /** What a member is owed, in picks; above 0 it is behind its share, below 0 ahead of it. */

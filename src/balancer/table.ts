@@ -40,10 +40,12 @@ export function reconcile(
 ): { readonly table: RoutingTable; readonly change: TableChange } {
   const changes: ServiceChange[] = []
   const pools = new Map<string, Pool>()
+  // What is in the first catalog of all has not joined: it was there before we were.
+  const joinedMs = previous === emptyTable ? Number.NEGATIVE_INFINITY : context.now()
   for (const [name, service] of catalog.services) {
     const pool = previous.pools.get(name)
     if (pool === undefined) {
-      pools.set(name, new Pool(name, service, context))
+      pools.set(name, new Pool(name, service, context, joinedMs))
       changes.push({ name, kind: 'added', joined: service.endpoints, left: [], reweighted: [] })
       continue
     }

@@ -20,11 +20,13 @@ export interface EndpointView {
   readonly inFlight: number
   /** Picks since it joined. */
   readonly picks: number
+  /** Share (0–1) of its full weight that it has now; 1 unless it joined of late and slow start is on. */
+  readonly warmth: number
 }
 
 /** What requests have shown of one endpoint, for those who doubt what the catalog says of it. */
 export interface Vitals {
-  /** Grows with every answer that was no fault; only its growth means anything. */
+  /** Grows with every answer that was no fault, at its head and at its end; only its growth means anything. */
   readonly goodAnswers: number
   /** Faults since the last good answer. */
   readonly faultsInRow: number

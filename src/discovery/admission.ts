@@ -301,7 +301,8 @@ function merged(answer: Catalog, suspects: Admission['suspects'], former: Catalo
   const services = new Map(answer.services)
   for (const [name, held] of suspects) {
     const said = answer.services.get(name)
-    const endpoints = [...(said?.endpoints ?? []), ...[...held.values()].map(({ endpoint }) => endpoint)]
+    const doubted = [...held.values()].map(({ endpoint }): Endpoint => ({ ...endpoint, doubted: true }))
+    const endpoints = [...(said?.endpoints ?? []), ...doubted]
     const absent = (said?.absent ?? []).filter(({ address }) => !held.has(address))
     const service = { endpoints: endpoints.sort(compareEndpoints), absent }
     const old = former?.services.get(name)

@@ -47,6 +47,8 @@ export class Forwarding {
   readonly #policy: ServicePolicy
   readonly #replayable: boolean
   #tried: Set<EndpointId> | null = null
+  /** Attempts that use up none of `retry.attempts`: failed connects that a change of the catalog explains. */
+  #uncounted = 0
 
   constructor(exchange: Exchange, context: ForwardingContext, identity: Identity, route: Routed, budget: RetryBudget) {
     this.#exchange = exchange
@@ -105,7 +107,7 @@ export class Forwarding {
         },
       })
     } finally {
-      pick.report(outcome)
+      if (pick.report(outcome)) this.#uncounted++
     }
     tell(() => observer.onAttempt(service, pick.endpoint.id, outcome.kind))
     if (outcome.kind === 'connect-failed' && isLocalError(outcome.code)) {
@@ -135,7 +137,7 @@ export class Forwarding {
   /** Another endpoint for this request; null when attempts, budget or endpoints have run out. */
   #another(after: Picked, cost: 'free' | 'budgeted'): Picked | null {
     const { retry } = this.#policy
-    if (this.end.attempts > retry.attempts) return null
+    if (this.end.attempts - this.#uncounted > retry.attempts) return null
     this.#tried ??= new Set()
     this.#tried.add(after.endpoint.id)
     if (cost === 'budgeted' && !this.holdsRetry) {

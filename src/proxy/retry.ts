@@ -4,7 +4,10 @@ import type { Outcome } from '../balancer/outcome.ts'
 import type { RetryReason } from './observer.ts'
 
 export interface RetryOptions {
-  /** Extra attempts after the first, each on another endpoint; 0: never. */
+  /**
+   * Extra attempts after the first, each on another endpoint; 0: none. An endpoint that has just joined or left and
+   * cannot be connected to uses none of them up: whatever stands here, the request goes to the next one.
+   */
   readonly attempts: number
   /**
    * Share (0–1) of the requests in flight, or of the latest ones, that may be retries; always at least 3 at once.

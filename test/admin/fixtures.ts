@@ -19,6 +19,7 @@ export function endpointView(port: number, fields: Partial<EndpointView> & { ins
     ejections: 0,
     inFlight: 0,
     picks: 0,
+    warmth: 1,
     ...rest,
   }
 }

@@ -54,6 +54,7 @@ describe('how it is written', () => {
       evenkeel_ejections_total: 'counter',
       evenkeel_ejections_withheld_total: 'counter',
       evenkeel_panic_picks_total: 'counter',
+      evenkeel_membership_errors_total: 'counter',
       evenkeel_pick_spread: 'gauge',
       evenkeel_catalog_age_seconds: 'gauge',
       evenkeel_catalog_updates_total: 'counter',

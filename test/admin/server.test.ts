@@ -59,7 +59,7 @@ describe('what it answers', () => {
     expect(await response.json()).toMatchObject({
       name: 'quotes',
       endpoints: [
-        { endpoint: '10.0.0.1:80', state: 'healthy', inRotation: true, why: null, picks: 12, inFlight: 2 },
+        { endpoint: '10.0.0.1:80', state: 'healthy', inRotation: true, why: null, picks: 12, inFlight: 2, warmth: 1 },
         {
           endpoint: '10.0.0.1:81',
           state: 'ejected',

@@ -2,12 +2,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createBalancer } from '../../src/balancer/balancer.ts'
 import { simulate } from './simulator.ts'
-import { catalogOf, defaults, endpoint, newWorld, responded, service } from './world.ts'
+import { atOnce, catalogOf, defaults, endpoint, newWorld, responded, service } from './world.ts'
 
 const silent = { onEjected() {}, onRestored() {}, onWithheld() {}, onPanicPick() {} }
 
 function newBalancer() {
-  return createBalancer({ now: () => 0, outlier: () => defaults, observer: silent })
+  return createBalancer({ now: () => 0, outlier: () => defaults, balancing: () => atOnce, observer: silent })
 }
 
 function counted(letters: string): Record<string, number> {
@@ -15,6 +15,14 @@ function counted(letters: string): Record<string, number> {
   for (const letter of letters) counts[letter] = (counts[letter] ?? 0) + 1
   return counts
 }
+
+it('tells the traffic of each service, which leaving endpoints do not lessen', () => {
+  const world = newWorld('AB')
+  world.serve(5)
+  world.use('B')
+  world.serve(1)
+  expect([...world.balancer.traffic()]).toEqual([[service, 6]])
+})
 
 describe('a pick', () => {
   it('of a service that nobody knows says so', () => {
@@ -166,7 +174,7 @@ describe('the view', () => {
     world.balancer.update({
       services: new Map([[service, { endpoints: [endpoint('A'), endpoint('B', 2)], absent }]]),
     })
-    world.play('A404 Brefused')
+    world.play('+5s A404 Brefused')
     expect(world.balancer.viewService(service)).toEqual({
       name: service,
       inCatalog: true,
@@ -184,6 +192,7 @@ describe('the view', () => {
           ejections: 0,
           inFlight: 0,
           picks: 1,
+          warmth: 1,
         },
         {
           endpoint: endpoint('B', 2),
@@ -196,6 +205,7 @@ describe('the view', () => {
           ejections: 0,
           inFlight: 0,
           picks: 1,
+          warmth: 1,
         },
       ],
     })

@@ -8,8 +8,9 @@ import type { BalancerObserver } from '../../src/balancer/observer.ts'
 import type { Outcome } from '../../src/balancer/outcome.ts'
 import { ejectionCap } from '../../src/balancer/outlier.ts'
 import type { OutlierOptions } from '../../src/balancer/outlier-options.ts'
+import type { BalancingOptions } from '../../src/balancer/slow-start.ts'
 import type { EndpointView } from '../../src/balancer/view.ts'
-import { catalogOf, defaults, outcomes, responded } from './world.ts'
+import { atOnce, catalogOf, defaults, outcomes, responded } from './world.ts'
 
 const names = ['a', 'b'] as const
 type Name = (typeof names)[number]
@@ -20,7 +21,7 @@ type Action =
   | { readonly do: 'answered'; readonly which: number; readonly status: number }
   | { readonly do: 'report'; readonly which: number; readonly outcome: Outcome; readonly again: boolean }
   | { readonly do: 'wait'; readonly ms: number }
-  | { readonly do: 'set'; readonly options: Partial<OutlierOptions> }
+  | { readonly do: 'set'; readonly options: Partial<OutlierOptions>; readonly slowStartMs: number | null }
 
 const letters = ['A', 'B', 'C', 'D', 'E', 'F']
 const members = fc.dictionary(fc.constantFrom(...letters), fc.constantFrom(1, 1, 1, 2, 7), { maxKeys: 6 })
@@ -39,6 +40,7 @@ const options = fc.record(
   },
   { requiredKeys: [] },
 )
+const slowStartMs = fc.constantFrom(null, 500, 4_000)
 const pick = fc.record({
   do: fc.constant('pick' as const),
   name: fc.constantFrom(...names),
@@ -58,7 +60,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(1, 100, 1_000, 3_000) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('update' as const), catalog }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('set' as const), options }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('set' as const), options, slowStartMs }) },
 )
 
 /** One pick that has not been reported yet. */
@@ -83,6 +85,7 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
     baseEjectionMs: 1_000,
     maxEjectionMs: 3_000,
   }
+  let balancing: BalancingOptions = { slowStartMs: 2_000 }
   let panicsTold = 0
   const pending: Pending[] = []
   const reported: Pending[] = []
@@ -138,7 +141,7 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
     }
   }
 
-  const balancer = createBalancer({ now: () => nowMs, outlier: () => current, observer })
+  const balancer = createBalancer({ now: () => nowMs, outlier: () => current, balancing: () => balancing, observer })
 
   function update(next: Record<string, Record<string, number>>): void {
     for (const [name, former] of Object.entries(weights)) {
@@ -247,6 +250,7 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
         break
       case 'set':
         current = { ...current, ...step.options }
+        balancing = { slowStartMs: step.slowStartMs }
         break
       default:
         step satisfies never
@@ -294,6 +298,7 @@ describe('any history without retries', () => {
         const balancer = createBalancer({
           now: () => nowMs,
           outlier: () => ({ ...defaults, consecutiveFaults: 2, consecutiveConnectFaults: 1 }),
+          balancing: () => atOnce,
           observer: { onEjected() {}, onRestored() {}, onWithheld() {}, onPanicPick() {} },
         })
         const use = (size: number) => balancer.update(catalogOf({ a: letters.slice(0, size).join('') }))

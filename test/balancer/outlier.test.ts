@@ -4,7 +4,7 @@ import { createBalancer } from '../../src/balancer/balancer.ts'
 import { ejectionCap } from '../../src/balancer/outlier.ts'
 import type { OutlierOptions } from '../../src/balancer/outlier-options.ts'
 import { simulate } from './simulator.ts'
-import { catalogOf, defaults, type Members, newWorld, outcomes, responded, service } from './world.ts'
+import { atOnce, catalogOf, defaults, type Members, newWorld, outcomes, responded, service } from './world.ts'
 
 interface Row {
   name: string
@@ -703,6 +703,7 @@ describe('options', () => {
     const balancer = createBalancer({
       now: () => 0,
       outlier: (name) => ({ ...defaults, consecutiveFaults: name === 'strict' ? 1 : 5 }),
+      balancing: () => atOnce,
       observer: {
         onEjected: (name, id) => ejected.push(`${name} ${id}`),
         onRestored: () => {},
@@ -731,6 +732,7 @@ describe('an observer that throws', () => {
     const balancer = createBalancer({
       now: () => nowMs,
       outlier: () => ({ ...defaults, enforce, maxEjectedShare: 1, consecutiveFaults: 1 }),
+      balancing: () => atOnce,
       observer: {
         onEjected: fail('ejected'),
         onRestored: fail('restored'),

@@ -4,6 +4,7 @@ import type { Catalog } from '../../src/balancer/endpoint.ts'
 import type { Pool } from '../../src/balancer/pool.ts'
 import { emptyTable, isKnown, type RoutingTable, reconcile, rememberDepartedMs } from '../../src/balancer/table.ts'
 import {
+  atOnce,
   catalogOf,
   defaults,
   endpoint,
@@ -20,6 +21,7 @@ function newTables() {
   const context = {
     now: () => clock.nowMs,
     outlier: () => defaults,
+    balancing: () => atOnce,
     observer: { onEjected() {}, onRestored() {}, onWithheld() {}, onPanicPick() {} },
   }
   let table: RoutingTable = emptyTable

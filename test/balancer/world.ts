@@ -4,6 +4,7 @@ import { type Balancer, createBalancer, type Picked } from '../../src/balancer/b
 import { type Catalog, compareEndpoints, type Endpoint, type EndpointId } from '../../src/balancer/endpoint.ts'
 import type { Outcome } from '../../src/balancer/outcome.ts'
 import type { OutlierOptions } from '../../src/balancer/outlier-options.ts'
+import type { BalancingOptions } from '../../src/balancer/slow-start.ts'
 import type { EndpointView } from '../../src/balancer/view.ts'
 
 /** The defaults of the contract. */
@@ -17,6 +18,9 @@ export const defaults: OutlierOptions = {
   maxEjectionMs: 300_000,
   maxEjectedShare: 0.5,
 }
+
+/** No slow start: the default of the contract. */
+export const atOnce: BalancingOptions = { slowStartMs: null }
 
 export const outcomes = {
   refused: { kind: 'connect-failed', code: 'ECONNREFUSED' },
@@ -59,6 +63,7 @@ export interface World {
   readonly events: string[]
   nowMs: number
   options: OutlierOptions
+  balancing: BalancingOptions
   /** Replaces the catalog by one of this service alone. */
   use(members: Members): void
   pick(avoid?: Iterable<string>): Picked
@@ -84,6 +89,7 @@ export function newWorld(members: Members, options: Partial<OutlierOptions> = {}
   const balancer = createBalancer({
     now: () => world.nowMs,
     outlier: () => world.options,
+    balancing: () => world.balancing,
     observer: {
       onEjected: (_, id, reason, forMs) => events.push(`${name(id)} out for ${forMs / 1000}s: ${reason}`),
       onRestored: (_, id) => events.push(`${name(id)} back`),
@@ -98,6 +104,7 @@ export function newWorld(members: Members, options: Partial<OutlierOptions> = {}
     events,
     nowMs: 1_000_000,
     options: { ...defaults, ...options },
+    balancing: atOnce,
     use: (next) => {
       balancer.update(catalogOf({ [service]: next }))
     },

@@ -83,6 +83,7 @@ export async function startProxy({ engine }: EngineUnderTest, setup: ProxySetup)
       maxEjectionMs: 300_000,
       maxEjectedShare: 0.5,
     }),
+    balancing: () => ({ slowStartMs: null }),
     observer: { onEjected: () => {}, onRestored: () => {}, onWithheld: () => {}, onPanicPick: () => {} },
   })
   balancer.update({ services: catalogOf(setup.services ?? {}) })

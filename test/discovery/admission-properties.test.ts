@@ -132,6 +132,7 @@ test('endpoints that stay through all of it keep their health and their place in
       const balancer = createBalancer({
         now: () => world.nowMs,
         outlier: () => defaults,
+        balancing: () => ({ slowStartMs: null }),
         observer: { onEjected() {}, onRestored() {}, onWithheld() {}, onPanicPick() {} },
       })
       const publish = () => {

@@ -121,6 +121,18 @@ describe('what Consul says of an instance itself', () => {
     expect(world.told.at(-1)).toBe('web A explained')
   })
 
+  test('a suspect is marked as such for the balancer, and is not once it is listed again', () => {
+    const world = newAdmissionWorld()
+    world.answer(answerOf({ web: 'AB' }))
+    world.answer(answerOf({ web: '' }))
+    world.answer(answerOf({ web: 'B' }))
+    const endpoints = world.admission.table?.services.get('web')?.endpoints
+    expect(endpoints?.map(({ id, doubted }) => [id, doubted])).toEqual([
+      ['A:80', true],
+      ['B:80', undefined],
+    ])
+  })
+
   test('a suspect is not told of as absent as well', () => {
     const world = newAdmissionWorld()
     world.answer(answerOf({ web: 'AB' }))

@@ -18,6 +18,8 @@ export interface OriginArguments {
 export type ToOrigin =
   | { readonly ask: 'behave'; readonly id: number; readonly behaviour: Behaviour }
   | { readonly ask: 'count'; readonly id: number }
+  /** Closes the listener and idle connections, and answers then; ends once what is in flight is answered. */
+  | { readonly ask: 'close'; readonly id: number }
 
 export type FromOrigin =
   | { readonly tell: 'listening'; readonly port: number }

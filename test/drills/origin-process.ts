@@ -30,6 +30,7 @@ const { name, address, ledger }: OriginArguments = JSON.parse(process.argv[2] ??
 const notes = openSync(ledger, 'a')
 let behaviour: Behaviour = { status: 200, delayMs: 0 }
 let requests = 0
+let isClosing = false
 
 function tell(message: FromOrigin): void {
   process.send?.(message)
@@ -54,6 +55,7 @@ async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
   }
   const delayMs = Number(searchParams.get('delayMs') ?? behaviour.delayMs)
   if (delayMs > 0) await sleep(delayMs)
+  if (isClosing) res.shouldKeepAlive = false
   res.writeHead(behaviour.status, { 'content-type': 'application/json' })
   res.end(JSON.stringify({ servedBy: name, path: req.url, bytes, sha256: hash.digest('hex') }))
 }
@@ -72,6 +74,11 @@ server.on('upgrade', (req, socket, head) => {
 
 process.on('message', (message: ToOrigin) => {
   if (message.ask === 'behave') behaviour = message.behaviour
+  if (message.ask === 'close') {
+    isClosing = true
+    server.close(() => process.exit())
+    server.closeIdleConnections()
+  }
   tell({ tell: 'answer', id: message.id, requests })
 })
 process.on('disconnect', () => process.exit())

@@ -23,6 +23,8 @@ export interface Origin {
   count(): Promise<number>
   /** Requests that began and were not answered, by their numbers: known even of a process that was killed. */
   unanswered(): Promise<readonly string[]>
+  /** Stops listening and cuts idle connections, at once; the process ends when what is in flight is answered. */
+  close(): Promise<void>
   /** `kill -9`; resolves once the process is gone. */
   kill(): Promise<Exit>
 }
@@ -92,6 +94,9 @@ async function startOrigin(scope: Scope, args: OriginArguments): Promise<Origin>
         else open.delete(id)
       }
       return [...open]
+    },
+    close: async () => {
+      await Promise.race([ask((id) => ({ ask: 'close', id })), exited])
     },
     kill,
   }

@@ -7,6 +7,7 @@
 
 import { parseArgs } from 'node:util'
 import { consulAway, consulAwayFull } from './consul-away.ts'
+import { deploy, deployFull } from './deploy.ts'
 import { drain, drainFull } from './drain.ts'
 import { even, evenFull } from './even.ts'
 import type { Findings } from './findings.ts'
@@ -72,6 +73,11 @@ const drills: Readonly<Record<string, Drill>> = {
   flip: {
     asked: 'a check fails in Consul → last request to that instance: p99 under 50 ms over 50 flips',
     run: () => flip(flipFull),
+  },
+  deploy: {
+    asked:
+      'three more that do not listen yet: no request fails; ten rolling deploys, each stopped at once: no GET fails',
+    run: () => deploy(deployFull),
   },
   drain: {
     asked: 'SIGTERM under load: no request fails, exit 0 within the drain time; WebSockets closed at its end',

@@ -98,6 +98,7 @@ export async function startWorld({ name, engine }: FuzzedEngine, silence: Silenc
       maxEjectionMs: 300_000,
       maxEjectedShare: 0.5,
     }),
+    balancing: () => ({ slowStartMs: null }),
     observer: { onEjected: () => {}, onRestored: () => {}, onWithheld: () => {}, onPanicPick: () => {} },
   })
   const endpoint = { id, instance: 'origin', address: '127.0.0.1', port: originPort, weight: 1 }
