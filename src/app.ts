@@ -7,6 +7,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
+import { suspectCounts } from './admin/catalog.ts'
 import { healthLog, logChange } from './admin/event-log.ts'
 import { createLocalErrorLog } from './admin/local-errors.ts'
 import { createMetrics } from './admin/metrics.ts'
@@ -70,6 +71,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     now,
     view: balancer.view,
     catalogAgeMs: () => following.readiness().ageMs,
+    suspects: () => suspectCounts(following.status().suspects),
     clientConnections: () => data.clientConnections(),
     upstreamConnections: () => data.upstreamConnections(),
   })
@@ -113,7 +115,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     traffic: balancer.traffic,
     use: take,
     onResult: metrics.onCatalog,
-    onDecisions: () => {},
+    onDecisions: metrics.onDecisions,
   })
 
   /** Routes by this catalog from now on. True: that is another table than before. */

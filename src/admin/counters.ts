@@ -13,8 +13,20 @@ import type { EndpointId } from '../balancer/endpoint.ts'
 import type { BalancerObserver, EjectionReason, WithheldReason } from '../balancer/observer.ts'
 import type { OutcomeKind } from '../balancer/outcome.ts'
 import type { TableView } from '../balancer/view.ts'
+import type { Decision } from '../discovery/admission.ts'
 import type { ProxyObserver, RequestRecord, RetryReason } from '../proxy/observer.ts'
 import { localErrorCodes } from './local-errors.ts'
+
+/** Every kind of `Decision`, so that each has its series from the start. */
+const decisionKinds: readonly Decision['kind'][] = [
+  'held',
+  'returned',
+  'confirmed',
+  'explained',
+  'expired',
+  'kept',
+  'accepted',
+]
 
 export type CatalogResult = 'applied' | 'unchanged' | 'held' | 'error'
 
@@ -73,9 +85,12 @@ export interface ServiceSlot {
 export interface Counters extends ProxyObserver, BalancerObserver {
   readonly services: ReadonlyMap<string, ServiceSlot>
   readonly catalogUpdates: ReadonlyMap<CatalogResult, number>
+  readonly decisions: ReadonlyMap<Decision['kind'], number>
   /** Every code there is, from the start. */
   readonly localErrors: ReadonlyMap<string, number>
   onCatalog(result: CatalogResult): void
+  /** What became of endpoints that an answer of the catalog left out. */
+  onDecisions(decisions: readonly Decision[]): void
   addMembershipErrors(service: string, count: number): void
   dropEndpoints(service: string, endpoints: Iterable<EndpointId>): void
   dropService(service: string): void
@@ -103,6 +118,7 @@ export function createCounters(): Counters {
     ['held', 0],
     ['error', 0],
   ])
+  const decisions = new Map(decisionKinds.map((kind) => [kind, 0]))
   const localErrors = new Map(localErrorCodes.map((code) => [code, 0]))
   const unrouted = createServiceSlot(unroutedService)
 
@@ -143,6 +159,7 @@ export function createCounters(): Counters {
   return {
     services,
     catalogUpdates,
+    decisions,
     localErrors,
     onRequestStart(name) {
       service(name).inFlight += 1
@@ -179,6 +196,9 @@ export function createCounters(): Counters {
     },
     onCatalog(result) {
       add(catalogUpdates, result)
+    },
+    onDecisions(news) {
+      for (const { kind } of news) add(decisions, kind)
     },
     dropEndpoints,
     dropService,

@@ -38,6 +38,7 @@ export interface FamilySource {
   readonly view: TableView
   /** Null before the catalog was confirmed for the first time: the gauge then has no sample. */
   readonly catalogAgeSeconds: number | null
+  readonly suspects: { readonly held: number; readonly kept: number }
   readonly clientConnections: number
   readonly upstreamConnections: number
   readonly version: string
@@ -81,6 +82,8 @@ export function buildFamilies(source: FamilySource): Family[] {
 
   if (source.catalogAgeSeconds !== null) push(f.catalogAge, none, none, source.catalogAgeSeconds)
   for (const [result, value] of counters.catalogUpdates) push(f.catalogUpdates, { result }, none, value)
+  for (const [state, value] of Object.entries(source.suspects)) push(f.suspects, { state }, none, value)
+  for (const [decision, value] of counters.decisions) push(f.decisions, { decision }, none, value)
   for (const [code, value] of counters.localErrors) push(f.localErrors, { code }, none, value)
   push(f.clientConnections, none, none, source.clientConnections)
   push(f.upstreamConnections, none, none, source.upstreamConnections)
@@ -119,6 +122,16 @@ function emptyFamilies() {
       'Since the source last confirmed the catalog; absent until it first did.',
     ),
     catalogUpdates: family('counter', 'evenkeel_catalog_updates_total', 'Answers of the source, by what came of them.'),
+    suspects: family(
+      'gauge',
+      'evenkeel_suspect_endpoints',
+      'Endpoints in rotation that the last answer of the catalog leaves out.',
+    ),
+    decisions: family(
+      'counter',
+      'evenkeel_admission_decisions_total',
+      'What became of endpoints that an answer of the catalog left out and that were held, and of being held.',
+    ),
     localErrors: family(
       'counter',
       'evenkeel_local_errors_total',

@@ -11,6 +11,7 @@ import type { ServiceChange } from '../balancer/balancer.ts'
 import type { EndpointId } from '../balancer/endpoint.ts'
 import type { BalancerObserver } from '../balancer/observer.ts'
 import type { TableView } from '../balancer/view.ts'
+import type { Decision } from '../discovery/admission.ts'
 import type { ProxyObserver } from '../proxy/observer.ts'
 import { prefersOpenMetrics } from './accept.ts'
 import { type CatalogResult, createCounters } from './counters.ts'
@@ -27,6 +28,8 @@ export interface MetricsOptions {
   readonly view: () => TableView
   /** Since the source last confirmed the catalog; null: never. */
   readonly catalogAgeMs: () => number | null
+  /** Endpoints in rotation that the catalog leaves out. */
+  readonly suspects: () => { readonly held: number; readonly kept: number }
   readonly clientConnections: () => number
   readonly upstreamConnections: () => number
 }
@@ -39,6 +42,8 @@ export interface Exposition {
 export interface Metrics extends ProxyObserver, BalancerObserver {
   /** What came of one answer (or failure) of the source. */
   onCatalog(result: CatalogResult): void
+  /** What became of endpoints that an answer of the catalog left out. */
+  onDecisions(decisions: readonly Decision[]): void
   /** Call with every change of the table, once it is swapped and before `dropEndpoints`. */
   onTableChange(services: readonly ServiceChange[]): void
   /** Call after the table was swapped: the series of these endpoints go away. */
@@ -72,6 +77,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       const families = buildFamilies({
         counters,
         view: options.view(),
+        suspects: options.suspects(),
         catalogAgeSeconds: ageMs === null ? null : ageMs / 1000,
         clientConnections: options.clientConnections(),
         upstreamConnections: options.upstreamConnections(),

@@ -58,6 +58,8 @@ describe('how it is written', () => {
       evenkeel_pick_spread: 'gauge',
       evenkeel_catalog_age_seconds: 'gauge',
       evenkeel_catalog_updates_total: 'counter',
+      evenkeel_suspect_endpoints: 'gauge',
+      evenkeel_admission_decisions_total: 'counter',
       evenkeel_local_errors_total: 'counter',
       evenkeel_client_connections: 'gauge',
       evenkeel_upstream_connections: 'gauge',

@@ -19,6 +19,7 @@ export function setUp(first: TableView = quotes) {
     now: () => nowMs,
     view: () => view,
     catalogAgeMs: () => catalogAgeMs,
+    suspects: () => ({ held: 3, kept: 1 }),
     clientConnections: () => 7,
     upstreamConnections: () => 9,
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { endpointView, record, serviceView, tableView } from './fixtures.ts'
+import { endpointView, record, serviceView, suspect, tableView } from './fixtures.ts'
 import { id, inText, quotes, setUp } from './metrics-setup.ts'
 
 describe('what is counted', () => {
@@ -119,6 +119,21 @@ describe('what is counted', () => {
     expect((await scrape()).value('evenkeel_catalog_age_seconds')).toBe(2.5)
     setCatalogAge(0)
     expect((await scrape()).value('evenkeel_catalog_age_seconds')).toBe(0)
+  })
+
+  it('tells how many endpoints are in doubt, and counts what becomes of them, every decision there from the start', async () => {
+    const { metrics, scrape } = setUp()
+    metrics.onDecisions([
+      { kind: 'held', suspect: suspect('quotes', 80) },
+      { kind: 'kept', suspect: suspect('quotes', 80) },
+      { kind: 'held', suspect: suspect('quotes', 81) },
+    ])
+    const seen = await scrape()
+    expect(seen.value('evenkeel_suspect_endpoints', { state: 'held' })).toBe(3)
+    expect(seen.value('evenkeel_suspect_endpoints', { state: 'kept' })).toBe(1)
+    const decisions = ['held', 'returned', 'confirmed', 'explained', 'expired', 'kept', 'accepted']
+    const counts = decisions.map((decision) => seen.value('evenkeel_admission_decisions_total', { decision }))
+    expect(counts).toEqual([2, 0, 0, 0, 0, 1, 0])
   })
 
   it('counts catalog answers, every result there from the start', async () => {
