@@ -82,6 +82,7 @@ const pure = [
   'proxy/retry.ts',
   'discovery/consul-instances.ts',
   'discovery/admission.ts',
+  'discovery/doubt.ts',
   'discovery/registration-record.ts',
   'discovery/failover.ts',
 ]

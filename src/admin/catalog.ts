@@ -1,7 +1,8 @@
 /** What does the catalog in use stand on? The source, answers that were doubted, and the snapshot, as plain JSON values. */
 
 import type { EndpointId } from '../balancer/endpoint.ts'
-import type { AdmissionOptions, Doubt, Suspect } from '../discovery/admission.ts'
+import type { AdmissionOptions, Suspect } from '../discovery/admission.ts'
+import type { Doubt } from '../discovery/doubt.ts'
 import type { SourceView } from '../discovery/source.ts'
 import { doubtText } from './event-log.ts'
 import type { Readiness } from './readiness.ts'

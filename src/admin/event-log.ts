@@ -3,7 +3,8 @@
 import type { Logger } from 'pino'
 import type { BalancerObserver } from '../balancer/observer.ts'
 import type { ServiceChange } from '../balancer/table.ts'
-import type { Decision, Doubt } from '../discovery/admission.ts'
+import type { Decision } from '../discovery/admission.ts'
+import type { Doubt } from '../discovery/doubt.ts'
 
 /** Above this many at once (a start, Consul's return) names are for those who ask for them. */
 const namedAtOnce = 100
@@ -28,7 +29,12 @@ export function logChange(log: Logger, changes: readonly ServiceChange[]): void 
     const counts = { services: changes.length, joined: count(({ joined }) => joined), left: count(({ left }) => left) }
     log.info(counts, 'the catalog changed; level debug names the services')
   }
-  for (const change of changes) log[many ? 'debug' : 'info'](describeChange(change), 'the catalog changed')
+  for (const change of changes) {
+    // What changed may be only a word on an instance that is out, or a doubt, which has a line of its own.
+    const isVisible =
+      change.kind !== 'changed' || change.joined.length + change.left.length + change.reweighted.length > 0
+    log[many || !isVisible ? 'debug' : 'info'](describeChange(change), 'the catalog changed')
+  }
 }
 
 function describeChange({ name, kind, joined, left, reweighted }: ServiceChange) {
@@ -47,6 +53,7 @@ const doubts: Readonly<Record<Doubt, string>> = {
   'service-emptied': 'an answer left this service without endpoints',
   'many-services': 'more than a third of all services, or thirty, were emptied together',
   'index-backwards': 'an answer left it out after the index of the catalog went backwards',
+  'source-was-away': 'an answer left out most of this service when the catalog had just come back',
 }
 
 /** Why an endpoint that the catalog leaves out was not taken out at once, in words. */

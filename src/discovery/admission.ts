@@ -30,6 +30,7 @@ import {
   sameService,
 } from '../balancer/endpoint.ts'
 import type { Vitals } from '../balancer/view.ts'
+import { type Doubt, doubtAbout, explainedBy, isMass, isOfRegistry, nobody } from './doubt.ts'
 import type { Reading } from './source.ts'
 import { compareText } from './untrusted-text.ts'
 
@@ -39,9 +40,6 @@ export interface AdmissionOptions {
   /** How long endpoints that a doubtful answer leaves out stay in rotation; above 0. */
   readonly holdMs: number
 }
-
-/** Why an answer is doubted: two about one service, two about the registry as a whole. */
-export type Doubt = 'most-of-service' | 'service-emptied' | 'many-services' | 'index-backwards'
 
 /** An endpoint that is in rotation although the last answer leaves it out. */
 export interface Suspect {
@@ -107,9 +105,6 @@ export interface Circumstances {
   readonly vitals: (service: string, endpoint: EndpointId) => Vitals | null
 }
 
-/** A catalog of thousands that is read in turn does not lose a third at once: so many are too many, whatever the share. */
-const manyServices = 30
-
 /** Nothing is known. @param baseline what was in use before this process; the first answer is judged by it */
 export function newAdmission(baseline: Catalog | null = null): Admission {
   return { answer: baseline, table: baseline, suspects: new Map(), failed: 0 }
@@ -119,15 +114,13 @@ export function newAdmission(baseline: Catalog | null = null): Admission {
 export function judgeAnswer(before: Admission, answer: Catalog, reading: Reading, given: Circumstances): Verdict {
   if (before.table === null || !given.options.enabled) return acceptAll({ ...before, answer })
   const { missing, decisions, routed, emptied } = missingFrom(before, answer, given)
-  const isMass = (emptied >= 2 && emptied * 3 > routed) || emptied > manyServices
+  const ofRegistry = reading.rewound ? 'index-backwards' : isMass(emptied, routed) ? 'many-services' : null
   const suspects = new Map<string, ReadonlyMap<EndpointId, Suspect>>()
   for (const [service, endpoints] of missing) {
     const known = before.suspects.get(service)
-    const doubt = reading.rewound
-      ? 'index-backwards'
-      : isMass
-        ? 'many-services'
-        : doubtAbout(before.table.services.get(service), known, answer.services.get(service), endpoints)
+    const ofService = doubtAbout(before.table.services.get(service), known, answer.services.get(service), endpoints)
+    // So much at once, from a registry that has just come back: it may have lost it.
+    const doubt = ofRegistry ?? (ofService !== null && !given.settled ? 'source-was-away' : ofService)
     const held = new Map<EndpointId, Suspect>()
     for (const endpoint of endpoints) {
       const suspect = known?.get(endpoint.id)
@@ -170,6 +163,11 @@ export function settle(before: Admission, given: Circumstances): Verdict {
   const staying: Suspect[] = []
   let answering = 0
   for (const suspect of suspectsOf(before)) {
+    // Said when the source had just come back, and not taken back since.
+    if (given.settled && explainedBy(before.answer?.services.get(suspect.service)).has(suspect.endpoint.id)) {
+      decisions.push({ kind: 'explained', suspect })
+      continue
+    }
     const evidence = evidenceOn(suspect, given)
     if (evidence === 'failing' && (suspect.kept || suspect.reads > 0)) {
       if (isOfRegistry(suspect.doubt)) failed += 1
@@ -212,11 +210,6 @@ export function* suspectsOf(admission: Admission): Generator<Suspect> {
   for (const held of admission.suspects.values()) yield* held.values()
 }
 
-/** True when the doubt is about the registry as a whole, and not about one service in it. */
-export function isOfRegistry(doubt: Doubt): boolean {
-  return doubt === 'many-services' || doubt === 'index-backwards'
-}
-
 /** What the answer leaves out of the table without saying why, by service, and how many services that empties. */
 function missingFrom({ table, suspects }: Admission, answer: Catalog, { settled }: Circumstances) {
   const missing = new Map<string, readonly Endpoint[]>()
@@ -243,19 +236,6 @@ function missingFrom({ table, suspects }: Admission, answer: Catalog, { settled 
     if (listed.size === 0) emptied += 1
   }
   return { missing, decisions, routed, emptied }
-}
-
-/** Suspects do not count on either side: what matters is how many of those that were listed leave now. */
-function doubtAbout(
-  before: CatalogService | undefined,
-  suspects: ReadonlyMap<EndpointId, Suspect> | undefined,
-  answer: CatalogService | undefined,
-  missing: readonly Endpoint[],
-): Doubt | null {
-  if (answer === undefined || answer.endpoints.length === 0) return 'service-emptied'
-  const lost = missing.filter(({ id }) => suspects?.has(id) !== true).length
-  const listed = (before?.endpoints.length ?? 0) - (suspects?.size ?? 0)
-  return lost >= 2 && lost * 2 > listed ? 'most-of-service' : null
 }
 
 function newSuspect(service: string, endpoint: Endpoint, doubt: Doubt, given: Circumstances): Suspect {

@@ -94,7 +94,7 @@ describe('what Consul says of an instance itself', () => {
       false,
       false,
       'web: A*B*',
-      ['web A held (service-emptied)', 'web B held (service-emptied)'],
+      ['web A held (source-was-away)', 'web B held (source-was-away)'],
     ],
     [
       'that only the agent of its node is silent is not about the instance',
@@ -110,6 +110,19 @@ describe('what Consul says of an instance itself', () => {
     world.answer(answerOf({ web: '' }, { web: [absent('A', agentLost), absent('B', agentLost)] }))
     expect(world.table()).toBe(table)
     expect(world.told).toEqual(told)
+  })
+
+  test('if it holds that word for long enough after it was away, it is obeyed, without a further answer', () => {
+    const world = newAdmissionWorld()
+    world.answer(answerOf({ web: 'AB' }))
+    world.settled = false
+    world.answer(answerOf({ web: '' }, { web: [absent('A'), absent('B', true)] }))
+    world.traffic('web', 'A', 'good')
+    world.pass(5_000)
+    expect(world.table()).toBe('web: A*B*')
+    world.settled = true
+    world.pass(5_000)
+    expect(world.told.slice(-2)).toEqual(['web A explained', 'web B expired'])
   })
 
   test('ends a hold: one that is said to be critical is gone, the other stays held', () => {
@@ -230,9 +243,10 @@ describe('a hold', () => {
 })
 
 describe('a registry that has lost its data', () => {
-  const lost = (rewound = true) => {
+  const lost = (rewound = true, settled = true, names = 'abc') => {
     const world = newAdmissionWorld()
-    world.answer(answerOf(services('abc')))
+    world.answer(answerOf(services(names)))
+    world.settled = settled
     world.answer(answerOf({}), rewound)
     return world
   }
@@ -248,6 +262,15 @@ describe('a registry that has lost its data', () => {
     expect(world.told.filter((line) => line.endsWith('kept'))).toHaveLength(6)
     world.pass(24 * 3_600_000)
     expect(world.table()).toBe('a: A*B*, b: A*B*, c: A*B*')
+  })
+
+  test('of which nothing shows but that it was away a moment ago: its only service is kept while it answers', () => {
+    const world = lost(false, false, 'a')
+    expect(world.told[0]).toBe('a A held (source-was-away)')
+    world.traffic('a', 'A', 'good')
+    world.settled = true
+    world.pass(holdMs)
+    expect(world.table()).toBe('a: A*B*')
   })
 
   test('without any traffic nothing contradicts it: after the hold the catalog has its way', () => {

@@ -1,0 +1,48 @@
+/** When is an answer that leaves endpoints out doubtful? The rules of admission.ts, each on its own. Pure. */
+
+import type { CatalogService, Endpoint, EndpointId } from '../balancer/endpoint.ts'
+
+/** Why an answer is doubted: two about one service, three about the registry as a whole. */
+export type Doubt = 'most-of-service' | 'service-emptied' | 'many-services' | 'index-backwards' | 'source-was-away'
+
+/** A catalog of thousands that is read in turn does not lose a third at once: so many are too many, whatever the share. */
+const manyServices = 30
+
+/** True when the doubt is about the registry as a whole, and not about one service in it. */
+export function isOfRegistry(doubt: Doubt): boolean {
+  return doubt !== 'most-of-service' && doubt !== 'service-emptied'
+}
+
+/**
+ * @param emptied services that lose all of their endpoints together
+ * @param routed all services that have endpoints
+ */
+export function isMass(emptied: number, routed: number): boolean {
+  return (emptied >= 2 && emptied * 3 > routed) || emptied > manyServices
+}
+
+export const nobody: ReadonlySet<EndpointId> = new Set()
+
+/** Which instances the answer keeps out by its word on themselves. */
+export function explainedBy(said: CatalogService | undefined): ReadonlySet<EndpointId> {
+  if (said === undefined || said.absent.length === 0) return nobody
+  return new Set(said.absent.flatMap(({ address, agentLost }) => (agentLost ? [] : address)))
+}
+
+/**
+ * What is doubtful about a service that loses endpoints; null when nothing is. Suspects do not count on either side: what
+ * matters is how many of those that were listed leave now.
+ * @param before the service as it is in use, suspects included
+ * @param missing those of its endpoints that the answer leaves out
+ */
+export function doubtAbout(
+  before: CatalogService | undefined,
+  suspects: ReadonlyMap<EndpointId, unknown> | undefined,
+  answer: CatalogService | undefined,
+  missing: readonly Endpoint[],
+): Doubt | null {
+  if (answer === undefined || answer.endpoints.length === 0) return 'service-emptied'
+  const lost = missing.filter(({ id }) => suspects?.has(id) !== true).length
+  const listed = (before?.endpoints.length ?? 0) - (suspects?.size ?? 0)
+  return lost >= 2 && lost * 2 > listed ? 'most-of-service' : null
+}
