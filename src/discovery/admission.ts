@@ -21,14 +21,7 @@
  * it has lost go on answering, it is the registry that is wrong. docs/admission.md has the reasoning.
  */
 
-import {
-  type Catalog,
-  type CatalogService,
-  compareEndpoints,
-  type Endpoint,
-  type EndpointId,
-  sameService,
-} from '../balancer/endpoint.ts'
+import { type Catalog, compareEndpoints, type Endpoint, type EndpointId, sameService } from '../balancer/endpoint.ts'
 import type { Vitals } from '../balancer/view.ts'
 import { type Doubt, doubtAbout, explainedBy, isMass, isOfRegistry, nobody } from './doubt.ts'
 import type { Reading } from './source.ts'
@@ -221,9 +214,7 @@ function missingFrom({ table, suspects }: Admission, answer: Catalog, { settled 
     const said = answer.services.get(name)
     if (said === service) continue
     const listed = new Set(said?.endpoints.map(({ id }) => id))
-    const explained = new Set(
-      settled ? said?.absent.flatMap(({ address, agentLost }) => (agentLost ? [] : address)) : [],
-    )
+    const explained = settled ? explainedBy(said) : nobody
     const lost: Endpoint[] = []
     for (const endpoint of service.endpoints) {
       const suspect = suspects.get(name)?.get(endpoint.id)
