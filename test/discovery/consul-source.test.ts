@@ -4,7 +4,6 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type ConsulOptions, type ConsulTiming, consulSource } from '../../src/discovery/consul-source.ts'
-import { MAX_WATCHES } from '../../src/discovery/consul-watch.ts'
 import { waitFor } from '../support/wait.ts'
 import { type FakeConsul, type FakeRequest, fakeConsul, instancesJson } from './fake-consul.ts'
 import { consulDefaults, type Followed, followConsul } from './follow.ts'
@@ -25,6 +24,7 @@ function follow(options: Partial<ConsulOptions> = {}, timing: Partial<ConsulTimi
   followed = followConsul(consul.url, options, { timing, random: () => 0.03 })
 }
 
+const MAX_WATCHES = consulDefaults.maxWatches
 const ofWeb = (request: FakeRequest) => request.service === 'web'
 
 /** Requests to one query since `from` left at least 25 ms apart on average: half of what the source promises. */
@@ -401,17 +401,17 @@ describe('a fake Consul with very many services', () => {
   })
 
   test('has all of them in the first catalog, over a bounded number of connections', async () => {
-    follow({}, { sweepRoundMs: 300 })
+    follow({}, { sweepRoundMs: 300, sweepSpacingMs: 1 })
     await waitFor('the first catalog', () => followed.catalogs.length > 0)
     expect(followed.catalogs[0]?.services.size).toBe(400)
     const watched = consul.requests.filter((request) => request.service !== null && request.index !== null)
     await waitFor('a round of the rest', () => consul.requests.length > 900)
     expect(new Set(watched.map((request) => request.service)).size).toBeLessThanOrEqual(MAX_WATCHES)
-    expect(consul.mostConnections).toBeLessThanOrEqual(MAX_WATCHES + 1 + 16)
+    expect(consul.mostConnections).toBeLessThanOrEqual(MAX_WATCHES + 2 + 16)
   })
 
   test('is followed beyond the watches too: changes, departures, newcomers, failures', async () => {
-    follow({}, { sweepRoundMs: 300 })
+    follow({}, { sweepRoundMs: 300, sweepSpacingMs: 1 })
     await followed.until('s0399', ['10.0.0.1:1399*1'])
     consul.set('s0399', [2000])
     await followed.until('s0399', ['10.0.0.1:2000*1'])
@@ -427,7 +427,7 @@ describe('a fake Consul with very many services', () => {
   })
 
   test('gives a watch that is free again to the next one', async () => {
-    follow({}, { sweepRoundMs: 300 })
+    follow({}, { sweepRoundMs: 300, sweepSpacingMs: 1 })
     await followed.until('s0128', ['10.0.0.1:1128*1'])
     const blocksOn = (name: string) =>
       consul.requests.some((request) => request.service === name && request.index !== null)
