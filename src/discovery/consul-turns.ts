@@ -16,8 +16,6 @@ export interface Turns<T> {
   add(name: string, level: Level, note?: T): void
   /** Adds it later; what is added sooner takes its place. */
   addLater(name: string, level: Level, ms: number): void
-  /** Whether it waits for its turn, or for its time to wait. */
-  has(name: string, level: Level): boolean
   delete(name: string): void
   /** The next one, as soon as there is one; null: `close` was called. */
   next(): Promise<Turn<T> | null>
@@ -64,7 +62,6 @@ export function turns<T>(): Turns<T> {
       }, ms)
       later.set(name, { level, timer })
     },
-    has: (name, level) => waiting.get(level)?.has(name) === true || later.get(name)?.level === level,
     delete(name) {
       forgetLater(name)
       for (const names of waiting.values()) names.delete(name)
