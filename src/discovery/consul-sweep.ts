@@ -31,7 +31,7 @@ export interface SweepTiming {
   readonly hurrySpacingMs: number
 }
 
-export const sweepTiming: SweepTiming = { sweepRoundMs: 60_000, sweepSpacingMs: 40, hurryMs: 5000, hurrySpacingMs: 1 }
+export const sweepTiming: SweepTiming = { sweepRoundMs: 60_000, sweepSpacingMs: 40, hurryMs: 2000, hurrySpacingMs: 1 }
 
 interface Swept {
   readonly reader: Reader
