@@ -18,7 +18,6 @@ const EAGER_ATTEMPTS = 3
 const RETRY_MS = 5000
 /** How often one is read again that goes on to disagree with the query over all checks: one of the two lags behind. */
 const DOUBTS_ALLOWED = 5
-const DOUBT_MS = 100
 
 export interface SweepTiming {
   /** How long a round takes when nothing hurries it … */
@@ -29,9 +28,17 @@ export interface SweepTiming {
   readonly hurryMs: number
   /** What lies between two readings of a hurried round. */
   readonly hurrySpacingMs: number
+  /** How soon one is read again that disagrees with the query over all checks, even so; doubles each time. */
+  readonly doubtMs: number
 }
 
-export const sweepTiming: SweepTiming = { sweepRoundMs: 60_000, sweepSpacingMs: 40, hurryMs: 2000, hurrySpacingMs: 1 }
+export const sweepTiming: SweepTiming = {
+  sweepRoundMs: 60_000,
+  sweepSpacingMs: 40,
+  hurryMs: 2000,
+  hurrySpacingMs: 1,
+  doubtMs: 100,
+}
 
 interface Swept {
   readonly reader: Reader
@@ -116,7 +123,7 @@ export function sweep(
         swept.failures = 0
         disagrees(name, swept)
         if (latest === null || swept.held?.ailing === swept.wanted || swept.doubts >= DOUBTS_ALLOWED) return
-        queue.addLater(name, 'doubted', DOUBT_MS * 2 ** swept.doubts)
+        queue.addLater(name, 'doubted', timing.doubtMs * 2 ** swept.doubts)
         swept.doubts += 1
         return
       case 'old':

@@ -68,7 +68,7 @@ export type WatchRules = NameRules &
   }
 
 /** The answer over all checks may be large when many fail: it is asked for less often than the others. */
-const AILING_RATE: BucketRule = { burst: 2, msPerToken: 100 }
+const AILING_RATE: BucketRule = { burst: 2, msPerToken: 200 }
 
 export interface ConsulWatch {
   /** Resolves once the signal is aborted and all has ended; never rejects. */

@@ -81,7 +81,8 @@ async function latencies(load: Load, work: () => Promise<unknown>): Promise<read
 
 /** Flips one check after another, at that pace. @returns those that fail in the end, as `service instance` */
 async function flipMany(fixture: Fixture, perSecond: number, seconds: number): Promise<ReadonlySet<string>> {
-  const { names } = fixture
+  // Of those with a watch and of the others; and not so many fail at once that nothing else is left.
+  const names = fixture.names.filter((_, at) => at % 4 === 0)
   const failing = new Set<string>()
   const underway = new Map<string, Promise<void>>()
   const startMs = clockMs()
