@@ -116,14 +116,12 @@ export interface Following {
   readonly rate?: BucketRule
   /** Told of every blocking request that was answered before its time, and whether that brought news. */
   readonly woke?: (news: boolean) => void
-  /** Told of what came of every request. */
-  readonly heard?: (heard: Heard) => void
 }
 
 /** Follows what `reader` reads until `signal` is aborted. Rejects only with what its query's callbacks throw. */
 export async function followQuery(
   reader: Reader,
-  { waitMs, rate = REQUEST_RATE, woke, heard }: Following,
+  { waitMs, rate = REQUEST_RATE, woke }: Following,
   tools: LoopTools,
   signal: AbortSignal,
 ): Promise<void> {
@@ -139,7 +137,6 @@ export async function followQuery(
     const askedAt = tools.now()
     const block = state.index === null ? null : { index: state.index, waitMs }
     const reading = await reader.read(block, signal)
-    if (reading.kind !== 'aborted') heard?.(reading)
     switch (reading.kind) {
       case 'understood': {
         failures = 0
