@@ -7,6 +7,7 @@ import { setTimeout as timer } from 'node:timers/promises'
 import type { Failure } from './consul-failure.ts'
 import {
   afterAnswer,
+  type BucketRule,
   backoffMs,
   catchingUpPauseMs,
   freshIndex,
@@ -49,15 +50,23 @@ export type Accepted =
   | { readonly kind: 'understood'; readonly news: boolean }
   | { readonly kind: 'unreadable'; readonly failure: Failure }
 
+/** What is known of an answer besides what it says. */
+export interface Seen {
+  /** `X-Consul-Index` as it came; null: absent. */
+  readonly index: string | null
+  /** Its index is lower than one seen before, and has stayed so for too long to be doubted any more. */
+  readonly rewound: boolean
+}
+
 export interface Query {
   readonly ask: Ask
   /** Takes a successful answer's JSON in. */
-  readonly accept: (body: unknown) => Accepted
+  readonly accept: (body: unknown, seen: Seen) => Accepted
   /** Told of every failure. */
   readonly failed: (failure: Failure) => void
 }
 
-export type Reading =
+export type Heard =
   | { readonly kind: 'understood'; readonly news: boolean; readonly index: string | null }
   /** Nothing was taken in, for the server knows less than it did before. */
   | { readonly kind: 'old' }
@@ -66,14 +75,17 @@ export type Reading =
 
 /** One query, asked again and again, by whatever pace: remembers what its answers must not fall behind. */
 export interface Reader {
-  /** Asks once and has the answer taken in. What arrives after `signal` is aborted is dropped. */
-  read(block: BlockOn | null, signal: AbortSignal): Promise<Reading>
+  /**
+   * Asks once and has the answer taken in. What arrives after `signal` is aborted is dropped. Several may be under way at
+   * the same time: an answer that is overtaken by a newer one counts as old.
+   */
+  read(block: BlockOn | null, signal: AbortSignal): Promise<Heard>
 }
 
 export function queryReader(query: Query, tools: LoopTools): Reader {
   let memory = noMemory
 
-  function fail(failure: Failure): Reading {
+  function fail(failure: Failure): Heard {
     memory = afterFailure(memory)
     query.failed(failure)
     return { kind: 'failed', failure }
@@ -89,7 +101,7 @@ export function queryReader(query: Query, tools: LoopTools): Reader {
         memory = judged.memory
         return { kind: 'old' }
       }
-      const accepted = query.accept(answer.body)
+      const accepted = query.accept(answer.body, { index: answer.index, rewound: judged.rewound })
       if (accepted.kind === 'unreadable') return fail(accepted.failure)
       memory = judged.memory
       return { kind: 'understood', news: accepted.news, index: answer.index }
@@ -97,17 +109,27 @@ export function queryReader(query: Query, tools: LoopTools): Reader {
   }
 }
 
-/**
- * Follows `query` until `signal` is aborted. Rejects only with what `accept` or `failed` throw.
- * @param waitMs how long the server may hold an answer back
- */
-export async function followQuery(query: Query, waitMs: number, tools: LoopTools, signal: AbortSignal): Promise<void> {
-  const reader = queryReader(query, tools)
+/** How one query is followed. */
+export interface Following {
+  /** How long the server may hold an answer back. */
+  readonly waitMs: number
+  readonly rate?: BucketRule
+  /** Told of every blocking request that was answered before its time, and whether that brought news. */
+  readonly woke?: (news: boolean) => void
+}
+
+/** Follows what `reader` reads until `signal` is aborted. Rejects only with what its query's callbacks throw. */
+export async function followQuery(
+  reader: Reader,
+  { waitMs, rate = REQUEST_RATE, woke }: Following,
+  tools: LoopTools,
+  signal: AbortSignal,
+): Promise<void> {
   let state = freshIndex
   let failures = 0
-  let bucket = fullBucket(REQUEST_RATE, tools.now())
+  let bucket = fullBucket(rate, tools.now())
   while (!signal.aborted) {
-    const turn = takeToken(bucket, REQUEST_RATE, tools.now())
+    const turn = takeToken(bucket, rate, tools.now())
     bucket = turn.bucket
     await pause(turn.waitMs, signal)
     if (signal.aborted) return
@@ -118,8 +140,10 @@ export async function followQuery(query: Query, waitMs: number, tools: LoopTools
     switch (reading.kind) {
       case 'understood': {
         failures = 0
-        if (reading.news) bucket = refundForNews(bucket, REQUEST_RATE)
-        const next = afterAnswer(state, reading.index, tools.now() - askedAt, waitMs)
+        if (reading.news) bucket = refundForNews(bucket, rate)
+        const tookMs = tools.now() - askedAt
+        if (block !== null && (reading.index !== block.index || tookMs < waitMs / 2)) woke?.(reading.news)
+        const next = afterAnswer(state, reading.index, tookMs, waitMs)
         state = next.state
         await pause(next.pauseMs, signal)
         break

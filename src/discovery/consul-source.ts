@@ -9,10 +9,13 @@ import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, type Requ
 import { Agent as HttpsAgent } from 'node:https'
 import Consul from 'consul'
 import type { Logger } from 'pino'
+import { AILING_FILTER } from './consul-checks.ts'
 import { failureOf, type Mishap } from './consul-failure.ts'
 import type { Answer, Ask, BlockOn } from './consul-loop.ts'
-import { type ConsulRequests, type WatchTiming, watchConsul } from './consul-watch.ts'
-import type { CatalogSource } from './source.ts'
+import { REREAD_PARALLEL } from './consul-reread.ts'
+import { SWEEP_PARALLEL, sweepTiming } from './consul-sweep.ts'
+import { type ConsulRequests, type ConsulWatch, consulWatch, type WatchTiming } from './consul-watch.ts'
+import type { CatalogSource, SourceView } from './source.ts'
 
 export interface ConsulOptions {
   /** `http://host:port` or `https://host:port`. */
@@ -44,39 +47,61 @@ export interface ConsulDeps {
   readonly log: Logger
   /** From 0 to less than 1: jitter. */
   readonly random: () => number
+  /**
+   * How many requests each service has had since some start: those with the most hold the watches. Absent: they are
+   * assigned by name.
+   */
+  readonly traffic?: () => ReadonlyMap<string, number>
   /** For tests; the defaults are `consulTiming`. */
   readonly timing?: Partial<ConsulTiming>
 }
 
 export const consulTiming: ConsulTiming = {
+  ...sweepTiming,
   namesWaitMs: 10_000,
   instancesWaitMs: 55_000,
-  sweepRoundMs: 5000,
   catchUpMs: 2000,
-  deadlineMs: 10_000,
+  reassignMs: 30_000,
+  deadlineMs: 15_000,
 }
 
 /** Far above any real answer (3,000 instances are 4 MB): only keeps a runaway one from eating the memory. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
+const nothingRead: SourceView = {
+  watched: 0,
+  swept: 0,
+  sweepRoundMs: null,
+  wakeups: { useful: 0, useless: 0 },
+  noisiest: [],
+}
+
 /**
- * A source that follows a Consul agent's catalog.
+ * A source that follows a Consul agent's catalog. `reread` and `describe` are about the watch that was begun last.
  * @throws TypeError when `options.address` is no http or https URL
  */
 export function consulSource(options: ConsulOptions, deps: ConsulDeps): CatalogSource {
   const timing = { ...consulTiming, ...deps.timing }
   const base = parseAddress(options.address)
+  const traffic = deps.traffic ?? (() => new Map<string, number>())
+  let current: ConsulWatch | null = null
   return {
     async watch(listeners, signal) {
-      const agent = makeAgent(base, options.tls)
-      const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
+      if (signal.aborted) return
+      const agent = makeAgent(base, options)
+      const tools = { log: deps.log, random: deps.random, now: () => performance.now(), traffic }
+      const requests = makeRequests(makeClient(base, options, agent), base.origin, options.token, timing)
+      const watch = consulWatch(requests, options, timing, tools, listeners, signal)
+      current = watch
       try {
-        const requests = makeRequests(makeClient(base, options, agent), base.origin, options.token, timing)
-        await watchConsul(requests, options, timing, tools, listeners, signal)
+        await watch.done
       } finally {
+        if (current === watch) current = null
         agent.destroy()
       }
     },
+    reread: async (services, signal) => (await current?.reread(services, signal)) ?? false,
+    describe: () => current?.view() ?? nothingRead,
   }
 }
 
@@ -88,15 +113,21 @@ function parseAddress(address: string): URL {
   return url
 }
 
-function makeAgent(base: URL, tls: ConsulOptions['tls']): HttpAgent {
-  if (base.protocol === 'http:') return new HttpAgent({ keepAlive: true })
+function makeAgent(base: URL, { tls, maxWatches }: ConsulOptions): HttpAgent {
+  // One for each watch, two for the lists of names and of failing checks. More are never used but for the moment in which
+  // a watch has been left and its connection is not closed yet.
+  const maxSockets = maxWatches + 2 + SWEEP_PARALLEL + REREAD_PARALLEL
+  if (base.protocol === 'http:') return new HttpAgent({ keepAlive: true, maxSockets })
   const pem = Object.fromEntries(Object.entries(tls).filter(([, text]) => text !== null))
-  return new HttpsAgent({ keepAlive: true, ...pem })
+  return new HttpsAgent({ keepAlive: true, maxSockets, ...pem })
 }
 
 /** What the package takes and gives, as its code has it; its own types know less. */
 interface Client {
-  readonly health: { service(options: { service: string } & CallOptions): Promise<Reply> }
+  readonly health: {
+    service(options: { service: string } & CallOptions): Promise<Reply>
+    state(options: { state: 'any'; filter: string } & CallOptions): Promise<Reply>
+  }
   readonly catalog: { services(options: CallOptions): Promise<Reply> }
   _ext(event: 'onRequest', hook: (request: PackageRequest, next: () => void) => void): void
 }
@@ -200,7 +231,9 @@ function makeRequests(client: Client, where: string, token: string | null, timin
     (service: string): Ask =>
     (block, signal) =>
       call((ask) => client.health.service({ service, ...ask }), block, signal)
-  return { names, instances, where }
+  const ailing: Ask = (block, signal) =>
+    call((ask) => client.health.state({ state: 'any', filter: AILING_FILTER, ...ask }), block, signal)
+  return { names, instances, ailing, where }
 }
 
 function readReply([response, body]: Reply, fail: (mishap: Mishap) => Answer): Answer {

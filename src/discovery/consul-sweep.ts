@@ -1,127 +1,249 @@
 /**
- * How are services followed that there is no connection left to watch? They are read in turn, without blocking: a round
- * is spread over several seconds, a few requests at a time. Names never read before do not wait for their turn.
+ * How are services followed that there is no connection left to watch? They are read without blocking, a few at a time:
+ * at once when the query over all checks disagrees with what is known of one (consul-checks.ts); all of them, soon, when
+ * something was registered or deregistered anywhere, for that does not say where; and else in a slow round, for whatever
+ * neither of the two tells. docs/scale.md has the bounds that follow from this.
  */
 
-import { type LoopTools, pause, type Query, queryReader, type Reader } from './consul-loop.ts'
-import { backoffMs } from './pace.ts'
+import type { AilingChecks, ServiceChecks } from './consul-checks.ts'
+import { type Heard, type LoopTools, pause, type Reader } from './consul-loop.ts'
+import { type Turn, turns } from './consul-turns.ts'
+import { backoffMs, catchingUpPauseMs } from './pace.ts'
 
-/** Requests at a time. Together with the watches well below the 200 connections that an agent grants one address. */
-const EAGER_PARALLEL = 12
-const ROUND_PARALLEL = 4
-/** After so many attempts a name never read waits for its turn like the others. */
+/** Requests at a time. */
+export const SWEEP_PARALLEL = 12
+/** After so many failures in a row a name is not tried as soon as it can be. */
 const EAGER_ATTEMPTS = 3
+/** How soon it is tried then; × 0.5 to 1.5. */
+const RETRY_MS = 5000
+/** How often one is read again that goes on to disagree with the query over all checks: one of the two lags behind. */
+const DOUBTS_ALLOWED = 5
+
+export interface SweepTiming {
+  /** How long a round takes when nothing hurries it … */
+  readonly sweepRoundMs: number
+  /** … or longer, for that much lies between two readings at least. */
+  readonly sweepSpacingMs: number
+  /** How long after the beginning of a hurried round the next one may begin; or later, if that one took long. */
+  readonly hurryMs: number
+  /** What lies between two readings of a hurried round. */
+  readonly hurrySpacingMs: number
+  /** How soon one is read again that disagrees with the query over all checks, even so; doubles each time. */
+  readonly doubtMs: number
+}
+
+export const sweepTiming: SweepTiming = {
+  sweepRoundMs: 60_000,
+  sweepSpacingMs: 40,
+  hurryMs: 2000,
+  hurrySpacingMs: 1,
+  doubtMs: 100,
+}
 
 interface Swept {
   readonly reader: Reader
-  /** How often it was tried before its first success; null: it has been read. */
-  tried: number | null
+  /** Failures since it was last read, or since it came. */
+  failures: number
+  /** What its last reading said of its checks; null: it has not been read. */
+  held: ServiceChecks | null
+  /** What the query over all checks says of them, and how often it was read again in vain because of that. */
+  wanted: string | null
+  doubts: number
+}
+
+interface Round {
+  readonly startMs: number
+  left: number
 }
 
 export interface Sweep {
-  add(name: string): void
+  readonly size: number
+  names(): IterableIterator<string>
+  add(name: string, reader: Reader): void
   delete(name: string): void
-  /** Takes out the name that comes first; undefined: there is none. */
-  shift(): string | undefined
+  /** Takes note of what a reading of this name said of its checks. `read` is not called for a name that is not swept. */
+  hold(name: string, read: () => ServiceChecks): void
+  /** Compares all with an answer of the query over all checks; null: there is none to compare with. True: some disagree. */
+  compare(checks: AilingChecks | null): boolean
+  /** Reads all of them soon. */
+  hurry(): void
+  /** True: hurries all the time, for nothing tells of failing checks. */
+  setBlind(blind: boolean): void
+  /** How long the last whole round took; null: there has been none. */
+  readonly roundMs: number | null
   /** Reads until `signal` is aborted. Never rejects. */
   run(signal: AbortSignal): Promise<void>
 }
 
 /**
- * @param queryOf how one name is read
- * @param roundMs how long a round over all names takes
- * @param onBug told what a query throws, which is not supposed to
+ * @param readAgain told of every reading that the query over all checks asked for, and whether it brought news
+ * @param onBug told what a reader throws, which is not supposed to
  */
 export function sweep(
-  queryOf: (name: string) => Query,
-  roundMs: number,
+  timing: SweepTiming,
+  readAgain: (name: string, news: boolean) => void,
   onBug: (error: unknown) => void,
   tools: LoopTools,
 ): Sweep {
-  const names = new Map<string, Swept>()
-  const added = bell()
+  const all = new Map<string, Swept>()
+  const queue = turns<Round>()
+  let latest: AilingChecks | null = null
   let failures = 0
+  let hurried = false
+  let blind = false
+  let wake: () => void = () => {}
+  let roundMs: number | null = null
 
-  async function readOne(swept: Swept, signal: AbortSignal): Promise<void> {
-    const reading = await swept.reader.read(null, signal)
-    if (reading.kind === 'understood') {
-      failures = 0
-      swept.tried = null
-    } else if (reading.kind === 'failed') {
-      failures += 1
-      if (swept.tried !== null) swept.tried += 1
-      await pause(backoffMs(failures, reading.failure.speed, tools.random()), signal)
+  /** True: they disagree, and that is something new. */
+  function disagrees(name: string, swept: Swept): boolean {
+    if (latest === null || swept.held === null) return false
+    const wanted = latest.of(name, swept.held.nodes)
+    const isNew = wanted !== swept.wanted
+    swept.wanted = wanted
+    if (isNew || wanted === swept.held.ailing) swept.doubts = 0
+    return isNew && wanted !== swept.held.ailing
+  }
+
+  async function readOne({ name, level, note }: Turn<Round>, signal: AbortSignal): Promise<void> {
+    const swept = all.get(name)
+    if (swept !== undefined) {
+      const heard = await swept.reader.read(null, signal)
+      if (heard.kind === 'understood' && level === 'doubted') readAgain(name, heard.news)
+      if (all.get(name) === swept) await takeIn(name, swept, heard, signal)
+    }
+    if (note === null) return
+    note.left -= 1
+    if (note.left === 0) roundMs = tools.now() - note.startMs
+  }
+
+  async function takeIn(name: string, swept: Swept, heard: Heard, signal: AbortSignal): Promise<void> {
+    switch (heard.kind) {
+      case 'understood':
+        failures = 0
+        swept.failures = 0
+        disagrees(name, swept)
+        if (latest === null || swept.held?.ailing === swept.wanted || swept.doubts >= DOUBTS_ALLOWED) return
+        queue.addLater(name, 'doubted', timing.doubtMs * 2 ** swept.doubts)
+        swept.doubts += 1
+        return
+      case 'old':
+        // Not as often as a single query is asked again: there may be thousands of these.
+        return queue.addLater(name, 'unread', 5 * catchingUpPauseMs(tools.random()))
+      case 'failed':
+        failures += 1
+        swept.failures += 1
+        // Held here, so that no more than a few requests are made to a Consul that is away.
+        await pause(backoffMs(failures, heard.failure.speed, tools.random()), signal)
+        if (all.get(name) !== swept) return
+        if (swept.failures < EAGER_ATTEMPTS) queue.add(name, 'unread')
+        else queue.addLater(name, 'unread', RETRY_MS * (0.5 + tools.random()))
+        return
+      case 'aborted':
+        return
+      default:
+        heard satisfies never
     }
   }
 
-  /** @param spacingMs the least time between the starts of two reads */
-  async function readAll(queue: readonly string[], parallel: number, spacingMs: number, signal: AbortSignal) {
-    const startedAt = tools.now()
-    let at = 0
-    const worker = async () => {
-      for (let name = queue[at]; name !== undefined && !signal.aborted; name = queue[at]) {
-        const dueAt = startedAt + at * spacingMs
-        at += 1
-        await pause(dueAt - tools.now(), signal)
-        const swept = names.get(name)
-        if (!signal.aborted && swept !== undefined) await readOne(swept, signal).catch(onBug)
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(parallel, queue.length) }, worker))
-  }
-
-  async function readNewcomers(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const unread = [...names].filter(([, { tried }]) => tried !== null && tried < EAGER_ATTEMPTS)
-      if (unread.length === 0) await added.rung(signal)
-      const queue = unread.map(([name]) => name)
-      await readAll(queue, EAGER_PARALLEL, 0, signal)
+  async function work(signal: AbortSignal): Promise<void> {
+    for (let turn = await queue.next(); turn !== null; turn = await queue.next()) {
+      await readOne(turn, signal).catch(onBug)
     }
   }
 
   async function readRounds(signal: AbortSignal): Promise<void> {
+    let names: readonly string[] = []
+    let round: Round = { startMs: 0, left: 0 }
+    let [at, spacingMs] = [0, 0]
+    let slowDueMs = tools.now() + timing.sweepRoundMs
+    let hurryDueMs = tools.now()
+
+    function begin(isHurried: boolean): void {
+      hurried = false
+      const startMs = tools.now()
+      names = [...all.keys()]
+      at = 0
+      round = { startMs, left: names.length }
+      const slowMs = Math.max(timing.sweepRoundMs / Math.max(1, names.length), timing.sweepSpacingMs)
+      spacingMs = isHurried ? timing.hurrySpacingMs : slowMs
+      slowDueMs = startMs + Math.max(timing.sweepRoundMs, spacingMs * names.length)
+      // A round is let come to its end, and no more than half of the time is spent on such rounds.
+      if (isHurried) hurryDueMs = startMs + Math.max(timing.hurryMs, 2 * spacingMs * names.length)
+    }
+
     while (!signal.aborted) {
-      const queue = [...names.keys()]
-      const endsAt = tools.now() + roundMs
-      await readAll(queue, ROUND_PARALLEL, roundMs / Math.max(1, queue.length), signal)
-      await pause(endsAt - tools.now(), signal)
+      const now = tools.now()
+      const wanted = all.size > 0 && (hurried || blind)
+      if (wanted && now >= hurryDueMs) {
+        begin(true)
+      } else if (at >= names.length && now >= slowDueMs) {
+        begin(false)
+      }
+      for (; at < names.length && round.startMs + at * spacingMs <= now; at += 1) {
+        queue.add(names[at] as string, 'round', round)
+      }
+      const nextMs = at < names.length ? round.startMs + at * spacingMs : slowDueMs
+      await rungOr(Math.min(nextMs, all.size > 0 && (hurried || blind) ? hurryDueMs : nextMs) - now, signal)
     }
   }
 
+  /** Until something hurries, or `ms` are over. */
+  async function rungOr(ms: number, signal: AbortSignal): Promise<void> {
+    const rung = new AbortController()
+    const ring = () => rung.abort()
+    wake = ring
+    signal.addEventListener('abort', ring)
+    // A timer takes whole milliseconds; several readings that are due in one are made together.
+    await pause(Math.max(1, ms), rung.signal)
+    signal.removeEventListener('abort', ring)
+  }
+
   return {
-    add(name) {
-      names.set(name, { reader: queryReader(queryOf(name), tools), tried: 0 })
-      added.ring()
+    get size() {
+      return all.size
+    },
+    get roundMs() {
+      return all.size === 0 ? null : roundMs
+    },
+    names: () => all.keys(),
+    add(name, reader) {
+      all.set(name, { reader, failures: 0, held: null, wanted: null, doubts: 0 })
+      queue.add(name, 'unread')
     },
     delete(name) {
-      names.delete(name)
+      all.delete(name)
+      queue.delete(name)
     },
-    shift() {
-      const first = [...names.keys()].sort()[0]
-      if (first !== undefined) names.delete(first)
-      return first
+    hold(name, read) {
+      const swept = all.get(name)
+      if (swept === undefined) return
+      const checks = read()
+      if (swept.held?.ailing !== checks.ailing) swept.doubts = 0
+      swept.held = checks
+    },
+    compare(checks) {
+      latest = checks
+      let some = false
+      for (const [name, swept] of all) {
+        if (!disagrees(name, swept)) continue
+        some = true
+        queue.add(name, 'doubted')
+      }
+      return some
+    },
+    hurry() {
+      hurried = true
+      wake()
+    },
+    setBlind(isBlind) {
+      if (blind === isBlind) return
+      blind = isBlind
+      wake()
     },
     async run(signal) {
-      await Promise.all([readNewcomers(signal), readRounds(signal)])
+      signal.addEventListener('abort', queue.close, { once: true })
+      if (signal.aborted) queue.close()
+      await Promise.all([readRounds(signal), ...Array.from({ length: SWEEP_PARALLEL }, () => work(signal))])
     },
-  }
-}
-
-/** Somebody waits for something that somebody else announces. */
-function bell(): { ring(): void; rung(signal: AbortSignal): Promise<void> } {
-  let listener: (() => void) | null = null
-  return {
-    ring: () => listener?.(),
-    rung: (signal) =>
-      new Promise((resolve) => {
-        if (signal.aborted) return resolve()
-        const done = () => {
-          listener = null
-          signal.removeEventListener('abort', done)
-          resolve()
-        }
-        listener = done
-        signal.addEventListener('abort', done)
-      }),
   }
 }

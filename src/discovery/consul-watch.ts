@@ -1,40 +1,54 @@
 /**
- * Who is asked, who is told? One watch of a Consul catalog: a loop that blocks on the list of names, one for each of
- * the first MAX_WATCHES services, a sweep over the rest; the catalog that comes of their answers, and the listeners
- * that hear of it. The requests themselves are the caller's.
+ * Who is asked, who is told? One watch of a Consul catalog: a loop that blocks on the list of names, one for each of the
+ * services that have a watch of their own, and for the others one loop over all failing checks and a sweep; the catalog
+ * that comes of their answers, and the listeners that hear of it. The requests themselves are the caller's.
+ * docs/decisions/016-watch-topology.md tells why it is this way.
  */
 
 import { setMaxListeners } from 'node:events'
 import type { Logger } from 'pino'
-import { type Catalog, sameCatalog } from '../balancer/endpoint.ts'
 import { catalogAssembly } from './catalog-assembly.ts'
-import { type Failure, failureOf } from './consul-failure.ts'
+import { checksOfInstances, decodeAilingChecks } from './consul-checks.ts'
+import { failureOf } from './consul-failure.ts'
 import { decodeInstances, type InstanceRules } from './consul-instances.ts'
-import { type Accepted, type Ask, followQuery, type Query, supervise } from './consul-loop.ts'
+import {
+  type Accepted,
+  type Ask,
+  followQuery,
+  pause,
+  type Query,
+  queryReader,
+  type Reader,
+  supervise,
+} from './consul-loop.ts'
+import { rereader } from './consul-reread.ts'
+import { roster } from './consul-roster.ts'
 import { decodeServiceNames, type NameRules } from './consul-services.ts'
-import { type Sweep, sweep } from './consul-sweep.ts'
+import { type SweepTiming, sweep } from './consul-sweep.ts'
+import { teller } from './consul-teller.ts'
+import { countWakeups } from './consul-wakeups.ts'
 import { type Oddity, oddityFilter } from './oddity.ts'
-import type { SourceListeners } from './source.ts'
-
-/** Services that have a blocking query of their own. An agent grants one client address 200 connections by default. */
-export const MAX_WATCHES = 128
+import type { BucketRule } from './pace.ts'
+import type { SourceListeners, SourceView } from './source.ts'
 
 export interface ConsulRequests {
   readonly names: Ask
   readonly instances: (service: string) => Ask
+  /** All checks that do not pass. */
+  readonly ailing: Ask
   /** The agent's address as it may be shown: without credentials. */
   readonly where: string
 }
 
-export interface WatchTiming {
+export interface WatchTiming extends SweepTiming {
   /** How long the list of names may be held back: short, for its answers tell that Consul is still there. */
   readonly namesWaitMs: number
   /** How long a service's instances may be held back. Below the 60 s after which many a balancer drops a connection. */
   readonly instancesWaitMs: number
-  /** How long a round of the sweep takes. */
-  readonly sweepRoundMs: number
   /** How long a server that answers with older data than before is given to catch up. */
   readonly catchUpMs: number
+  /** How often it is looked which services have the most traffic. */
+  readonly reassignMs: number
 }
 
 export interface WatchTools {
@@ -43,91 +57,161 @@ export interface WatchTools {
   readonly now: () => number
   /** From 0 to less than 1. */
   readonly random: () => number
+  /** How many requests each service has had since some start. */
+  readonly traffic: () => ReadonlyMap<string, number>
 }
 
-/** A burst of answers makes one catalog; no request has to wait for it any longer. */
-const COALESCE_MS = 5
-/** Failures that read alike are told once in this time: 128 loops fail together when Consul is away. */
-const ERROR_QUIET_MS = 1000
+export type WatchRules = NameRules &
+  InstanceRules & {
+    /** Services that have a blocking query of their own; 0 or more. */
+    readonly maxWatches: number
+  }
 
-/** Follows the catalog until `signal` is aborted; never rejects. */
-export async function watchConsul(
+/** The answer over all checks may be large when many fail: it is asked for less often than the others. */
+const AILING_RATE: BucketRule = { burst: 2, msPerToken: 200 }
+
+export interface ConsulWatch {
+  /** Resolves once the signal is aborted and all has ended; never rejects. */
+  readonly done: Promise<void>
+  /** See `CatalogSource`. */
+  reread(services: readonly string[], signal: AbortSignal): Promise<boolean>
+  view(): SourceView
+}
+
+/** Follows the catalog from now on until `signal` is aborted. */
+export function consulWatch(
   requests: ConsulRequests,
-  rules: NameRules & InstanceRules,
+  rules: WatchRules,
   timing: WatchTiming,
   given: WatchTools,
   listeners: SourceListeners,
   signal: AbortSignal,
-): Promise<void> {
-  if (signal.aborted) return
+): ConsulWatch {
   const tools = { ...given, catchUpMs: timing.catchUpMs }
   const assembly = catalogAssembly(tools.now)
-  const watches = new Map<string, AbortController>()
-  const loops = new Set<Promise<void>>()
   const tell = teller(listeners, tools, signal, assembly.catalog)
   const report = reporter(tools.log)
+  const wakeups = countWakeups()
+  const readers = new Map<string, Reader>()
+  const loops = new Set<Promise<void>>()
   const onBug = (error: unknown) =>
     tools.log.error({ err: error }, 'a loop of the Consul source failed and starts anew')
-  const all: Sweep = sweep((name) => instancesQuery(name), timing.sweepRoundMs, onBug, tools)
+  const swept = sweep(timing, wakeups.woke, onBug, tools)
+  const watched = roster(rules.maxWatches, swept, readerOf, startWatch, tools.traffic)
+  let overChecks: AbortController | null = null
 
   function unreadable(message: string): Accepted {
     return { kind: 'unreadable', failure: failureOf({ kind: 'shape', message }, requests.where) }
   }
 
   function namesQuery(): Query {
+    /** null: it had none; undefined: there has been no answer, or the last request failed. */
+    let index: string | null | undefined
+    let isFirst = true
     return {
       ask: requests.names,
-      accept(body) {
+      accept(body, seen) {
         const decoded = decodeServiceNames(body, rules)
         if (decoded.kind === 'unreadable') return unreadable(decoded.message)
         report('', decoded.oddities)
         const { added, removed } = assembly.setNames(decoded.names)
-        assignWatches(added, removed)
+        for (const name of removed) {
+          readers.delete(name)
+          wakeups.forget(name)
+        }
+        for (const name of added) enlist(name)
+        watched.delete(removed)
+        watched.add(added)
+        superviseChecks()
+        // Something was registered or deregistered, though perhaps no name: it is not said where.
+        if (!isFirst && (seen.index === null || seen.index !== index)) swept.hurry()
+        index = seen.index
+        isFirst = false
         const news = added.length + removed.length > 0
-        tell.answered(news)
+        tell.answered(news, seen.rewound)
         return { kind: 'understood', news }
       },
-      failed: (failure) => tell.failed('GET /v1/catalog/services', failure),
+      failed(failure) {
+        index = undefined
+        tell.failed('GET /v1/catalog/services', failure)
+      },
     }
   }
 
-  function instancesQuery(name: string): Query {
+  function instancesQuery(name: string, isListed: () => boolean): Query {
     return {
       ask: requests.instances(name),
-      accept(body) {
+      accept(body, seen) {
+        if (!isListed()) return { kind: 'understood', news: false }
         const decoded = decodeInstances(body, rules)
         if (decoded.kind === 'unreadable') return unreadable(decoded.message)
         report(name, decoded.oddities)
+        swept.hold(name, () => checksOfInstances(body))
         const news = assembly.setService(name, decoded.service)
-        tell.answered(news)
+        tell.answered(news, seen.rewound)
         return { kind: 'understood', news }
       },
       failed(failure) {
         tell.failed(`GET /v1/health/service/${name}`, failure)
-        if (assembly.setFailed(name, failure)) tell.changed()
+        if (isListed() && assembly.setFailed(name, failure)) tell.changed()
       },
     }
   }
 
-  /** A service keeps its watch for as long as it is listed; one that leaves makes room for one of the sweep. */
-  function assignWatches(added: readonly string[], removed: readonly string[]): void {
-    for (const name of removed) {
-      watches.get(name)?.abort()
-      watches.delete(name)
-      all.delete(name)
+  function ailingQuery(): Query {
+    return {
+      ask: requests.ailing,
+      accept(body) {
+        const decoded = decodeAilingChecks(body)
+        if (decoded.kind === 'unreadable') return unreadable(decoded.message)
+        swept.setBlind(false)
+        tell.answered(false, false)
+        return { kind: 'understood', news: swept.compare(decoded.checks) }
+      },
+      failed(failure) {
+        swept.setBlind(true)
+        tell.failed('GET /v1/health/state/any', failure)
+      },
     }
-    for (const name of added) all.add(name)
-    while (watches.size < MAX_WATCHES) {
-      const name = all.shift()
-      if (name === undefined) return
-      const stop = new AbortController()
-      watches.set(name, stop)
-      start(
-        (own) =>
-          supervise(() => followQuery(instancesQuery(name), timing.instancesWaitMs, tools, own), onBug, tools, own),
-        stop,
-      )
+  }
+
+  function enlist(name: string): void {
+    const reader: Reader = queryReader(
+      instancesQuery(name, () => readers.get(name) === reader),
+      tools,
+    )
+    readers.set(name, reader)
+  }
+
+  function readerOf(name: string): Reader {
+    const reader = readers.get(name)
+    if (reader === undefined) throw new Error(`${name} is not listed`)
+    return reader
+  }
+
+  function startWatch(name: string, stop: AbortController): void {
+    const reader = readerOf(name)
+    const woke = (news: boolean) => wakeups.woke(name, news)
+    follow(reader, { waitMs: timing.instancesWaitMs, woke }, stop)
+  }
+
+  /** The loop over all failing checks runs while there is somebody to read because of it. */
+  function superviseChecks(): void {
+    if (swept.size === 0) {
+      overChecks?.abort()
+      overChecks = null
+      swept.compare(null)
+      swept.setBlind(false)
+    } else if (overChecks === null && !signal.aborted) {
+      overChecks = new AbortController()
+      const woke = (news: boolean) => wakeups.woke(null, news)
+      const following = { waitMs: timing.instancesWaitMs, rate: AILING_RATE, woke }
+      follow(queryReader(ailingQuery(), tools), following, overChecks)
     }
+  }
+
+  function follow(reader: Reader, following: Parameters<typeof followQuery>[1], stop: AbortController): void {
+    start((own) => supervise(() => followQuery(reader, following, tools, own), onBug, tools, own), stop)
   }
 
   function start(run: (signal: AbortSignal) => Promise<void>, stop: AbortController): void {
@@ -137,80 +221,32 @@ export async function watchConsul(
     loops.add(loop)
   }
 
-  const main = new AbortController()
-  start((own) => all.run(own), main)
-  start((own) => supervise(() => followQuery(namesQuery(), timing.namesWaitMs, tools, own), onBug, tools, own), main)
-  await aborted(signal)
-  main.abort()
-  for (const stop of watches.values()) stop.abort()
-  tell.close()
-  await Promise.all(loops)
-}
+  async function reassign(own: AbortSignal): Promise<void> {
+    while (!own.aborted) {
+      await pause(timing.reassignMs, own)
+      if (!own.aborted && swept.size > 0) watched.reassign()
+    }
+  }
 
-interface Teller {
-  /** A successful answer has been taken in. */
-  answered(news: boolean): void
-  /** The catalog may be another one now. */
-  changed(): void
-  failed(where: string, failure: Failure): void
-  close(): void
-}
-
-/** Tells the listeners, by content and not too often, and lets none of them break the watch. */
-function teller(
-  listeners: SourceListeners,
-  tools: WatchTools,
-  signal: AbortSignal,
-  current: () => Catalog | null,
-): Teller {
-  let published: Catalog | null = null
-  let timer: NodeJS.Timeout | null = null
-  const quiet = new Map<string, number>()
-
-  function call(listener: () => void): void {
+  async function run(): Promise<void> {
     if (signal.aborted) return
-    try {
-      listener()
-    } catch (error) {
-      tools.log.error({ err: error }, 'a listener of the catalog failed')
-    }
+    const main = new AbortController()
+    start((own) => swept.run(own), main)
+    start((own) => supervise(() => reassign(own), onBug, tools, own), main)
+    follow(names, { waitMs: timing.namesWaitMs, woke: (news) => wakeups.woke(null, news) }, main)
+    await aborted(signal)
+    main.abort()
+    overChecks?.abort()
+    watched.close()
+    tell.close()
+    await Promise.all(loops)
   }
 
-  function publish(): void {
-    timer = null
-    // The seam of a later admission step: it would judge `next` against `published` here.
-    const next = current()
-    if (next === null) return
-    if (published !== null && sameCatalog(published, next)) {
-      call(() => listeners.onFresh())
-    } else {
-      published = next
-      call(() => listeners.onCatalog(next, { rewound: false }))
-    }
-  }
-
-  function changed(): void {
-    timer ??= setTimeout(publish, COALESCE_MS)
-  }
-
+  const names = queryReader(namesQuery(), tools)
   return {
-    changed,
-    answered(news) {
-      if (news || published === null) changed()
-      else call(() => listeners.onFresh())
-    },
-    failed(where, { message, cure }) {
-      const last = quiet.get(message)
-      const now = tools.now()
-      if (last !== undefined && now - last < ERROR_QUIET_MS) return
-      if (quiet.size >= 100) quiet.clear()
-      quiet.set(message, now)
-      call(() => listeners.onError({ where, message, cure }))
-    },
-    close() {
-      if (timer !== null) clearTimeout(timer)
-      timer = null
-    },
+    done: run(),
+    reread: rereader(names, readers, tell.flush, signal),
+    view: () => ({ watched: watched.watched, swept: swept.size, sweepRoundMs: swept.roundMs, ...wakeups.view() }),
   }
 }
 

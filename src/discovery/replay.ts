@@ -24,26 +24,27 @@ const PATIENCE = 5
  * @param index the answer's index; null: it has none
  * @param nowMs of a clock that never goes back
  * @param patienceMs how long an index may stay lower, without growing, before it is believed after all
- * @returns `old`: the answer must not be taken in; ask again soon
+ * @returns `old`: the answer must not be taken in; ask again soon. `rewound`: it is taken in although it is lower, for it
+ *   stays so: the source may have lost what it knew
  */
 export function judgeAge(
   memory: IndexMemory,
   index: bigint | null,
   nowMs: number,
   patienceMs: number,
-): { readonly memory: IndexMemory; readonly old: boolean } {
+): { readonly memory: IndexMemory; readonly old: boolean; readonly rewound: boolean } {
   const { believed, held } = memory
   if (index === null || believed === null || index >= believed) {
-    return { memory: { believed: index, held: null }, old: false }
+    return { memory: { believed: index, held: null }, old: false, rewound: false }
   }
   if (held === null) {
-    return { memory: { believed, held: { index, sinceMs: nowMs, startMs: nowMs } }, old: true }
+    return { memory: { believed, held: { index, sinceMs: nowMs, startMs: nowMs } }, old: true, rewound: false }
   }
   const sinceMs = index > held.index ? nowMs : held.sinceMs
   if (nowMs - sinceMs >= patienceMs || nowMs - held.startMs >= patienceMs * PATIENCE) {
-    return { memory: { believed: index, held: null }, old: false }
+    return { memory: { believed: index, held: null }, old: false, rewound: true }
   }
-  return { memory: { believed, held: { index, sinceMs, startMs: held.startMs } }, old: true }
+  return { memory: { believed, held: { index, sinceMs, startMs: held.startMs } }, old: true, rewound: false }
 }
 
 /** After a failure the patience begins anew: the server may have died once more. */

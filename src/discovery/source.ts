@@ -56,8 +56,11 @@ export interface SourceView {
   readonly swept: number
   /** How long the last whole round over the swept ones took; null: there has been none. */
   readonly sweepRoundMs: number | null
-  /** Answers to blocking requests that brought news, and those that did not, since the start. */
+  /**
+   * Blocking requests that were answered before their time since the watch began, and readings that such an answer asked
+   * for: those that brought news, and those that did not.
+   */
   readonly wakeups: { readonly useful: number; readonly useless: number }
-  /** The services whose watches wake for nothing most often, worst first, ten at most. */
+  /** The listed services that were read for nothing most often, worst first, ten at most. */
   readonly noisiest: readonly { readonly service: string; readonly useful: number; readonly useless: number }[]
 }

@@ -4,7 +4,6 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type ConsulOptions, type ConsulTiming, consulSource } from '../../src/discovery/consul-source.ts'
-import { MAX_WATCHES } from '../../src/discovery/consul-watch.ts'
 import { waitFor } from '../support/wait.ts'
 import { type FakeConsul, type FakeRequest, fakeConsul, instancesJson } from './fake-consul.ts'
 import { consulDefaults, type Followed, followConsul } from './follow.ts'
@@ -25,6 +24,7 @@ function follow(options: Partial<ConsulOptions> = {}, timing: Partial<ConsulTimi
   followed = followConsul(consul.url, options, { timing, random: () => 0.03 })
 }
 
+const MAX_WATCHES = consulDefaults.maxWatches
 const ofWeb = (request: FakeRequest) => request.service === 'web'
 
 /** Requests to one query since `from` left at least 25 ms apart on average: half of what the source promises. */
@@ -401,17 +401,17 @@ describe('a fake Consul with very many services', () => {
   })
 
   test('has all of them in the first catalog, over a bounded number of connections', async () => {
-    follow({}, { sweepRoundMs: 300 })
+    follow({}, { sweepRoundMs: 300, sweepSpacingMs: 1 })
     await waitFor('the first catalog', () => followed.catalogs.length > 0)
     expect(followed.catalogs[0]?.services.size).toBe(400)
     const watched = consul.requests.filter((request) => request.service !== null && request.index !== null)
     await waitFor('a round of the rest', () => consul.requests.length > 900)
     expect(new Set(watched.map((request) => request.service)).size).toBeLessThanOrEqual(MAX_WATCHES)
-    expect(consul.mostConnections).toBeLessThanOrEqual(MAX_WATCHES + 1 + 16)
+    expect(consul.mostConnections).toBeLessThanOrEqual(MAX_WATCHES + 2 + 16)
   })
 
   test('is followed beyond the watches too: changes, departures, newcomers, failures', async () => {
-    follow({}, { sweepRoundMs: 300 })
+    follow({}, { sweepRoundMs: 300, sweepSpacingMs: 1 })
     await followed.until('s0399', ['10.0.0.1:1399*1'])
     consul.set('s0399', [2000])
     await followed.until('s0399', ['10.0.0.1:2000*1'])
@@ -427,7 +427,7 @@ describe('a fake Consul with very many services', () => {
   })
 
   test('gives a watch that is free again to the next one', async () => {
-    follow({}, { sweepRoundMs: 300 })
+    follow({}, { sweepRoundMs: 300, sweepSpacingMs: 1 })
     await followed.until('s0128', ['10.0.0.1:1128*1'])
     const blocksOn = (name: string) =>
       consul.requests.some((request) => request.service === name && request.index !== null)
@@ -436,6 +436,179 @@ describe('a fake Consul with very many services', () => {
     await waitFor('it has a watch', () => blocksOn('s0128'))
     consul.set('s0128', [2000])
     await followed.until('s0128', ['10.0.0.1:2000*1'])
+  })
+})
+
+describe('a fake Consul that does not tell of failing checks', () => {
+  const swept = { maxWatches: 0 }
+  const ofChecks = (request: FakeRequest) => request.about === 'checks'
+
+  test('is told once to be in trouble, and is swept in haste meanwhile', async () => {
+    consul.misbehave = (request, answer) => (ofChecks(request) ? void answer.writeHead(404).end('no such path') : false)
+    follow(swept, { hurryMs: 30, sweepRoundMs: 3_600_000 })
+    await followed.until('web', ['10.0.0.1:80*1'])
+    const round = () => consul.requests.filter(ofWeb).length
+    const before = round()
+    await waitFor('it is read again and again', () => round() > before + 3)
+    expect(followed.errors[0]).toMatchObject({
+      where: 'GET /v1/health/state/any',
+      message: expect.stringMatching(/404/),
+    })
+    consul.misbehave = null
+    const asked = consul.requests.length
+    await waitFor('it is asked again', () => consul.requests.slice(asked).some(ofChecks))
+  })
+
+  test('is asked for failing checks only, and only while there are services that are swept', async () => {
+    follow(swept)
+    await followed.until('web', ['10.0.0.1:80*1'])
+    await waitFor('it is asked', () => consul.requests.some(ofChecks))
+    expect(consul.requests.find(ofChecks)?.query.get('filter')).toBe('Status != "passing"')
+    await followed.stop()
+    const asked = consul.requests.length
+    follow()
+    await followed.until('web', ['10.0.0.1:80*1'])
+    await waitFor('it blocks', () => consul.requests.slice(asked).filter(({ index }) => index !== null).length >= 3)
+    expect(consul.requests.slice(asked).some(ofChecks)).toBe(false)
+  })
+})
+
+describe('a catalog of a fake Consul whose index went backwards for good', () => {
+  const patience = { catchUpMs: 100 }
+
+  test('says so when names are gone', async () => {
+    follow({}, patience)
+    await followed.until('web', ['10.0.0.1:80*1'])
+    consul.index = 3
+    consul.set('web', null)
+    await followed.until('web', undefined)
+    expect(followed.rewound).toEqual([false, true])
+    consul.set('new', [70])
+    await followed.until('new', ['10.0.0.1:70*1'])
+    expect(followed.rewound.at(-1)).toBe(false)
+  })
+
+  test.each([128, 0])(
+    'says so when instances are gone, of services that are watched or swept (%i watches)',
+    async (maxWatches) => {
+      follow({ maxWatches }, { ...patience, hurryMs: 20 })
+      await followed.until('web', ['10.0.0.1:80*1'])
+      consul.index = 3
+      consul.set('web', [])
+      await followed.until('web', [])
+      expect(followed.rewound).toEqual([false, true])
+    },
+  )
+
+  test('is not told when nothing is gone, and the next change is an ordinary one', async () => {
+    follow({}, patience)
+    await followed.until('web', ['10.0.0.1:80*1'])
+    await waitFor('it blocks', () => consul.requests.filter(ofWeb).some((request) => request.index === '100'))
+    consul.index = 3
+    consul.wake()
+    const blocksAnew = (of: (request: FakeRequest) => boolean) =>
+      consul.requests.filter(of).some((request) => request.index === '3')
+    await waitFor('all of it is believed', () => blocksAnew(ofWeb) && blocksAnew(({ about }) => about === 'names'))
+    consul.set('web', [80, 81])
+    await followed.until('web', ['10.0.0.1:80*1', '10.0.0.1:81*1'])
+    expect(followed.rewound).toEqual([false, false])
+  })
+})
+
+describe('a fake Consul that is read again on demand', () => {
+  const never = new AbortController().signal
+  const reread = (services: readonly string[], signal = never) => followed.source.reread?.(services, signal)
+  /** Answers without waking anything: only who asks anew can know of it. */
+  const secretly = (ports: readonly number[], index: number) => {
+    consul.misbehave = (request, answer) => {
+      if (!ofWeb(request) || request.index !== null) return false
+      return answer.writeHead(200, { 'x-consul-index': `${index}` }).end(instancesJson('web', ports))
+    }
+  }
+  const start = async (maxWatches: number, timing: Partial<ConsulTiming> = {}) => {
+    follow({ maxWatches }, timing)
+    await followed.until('web', ['10.0.0.1:80*1'])
+    await waitFor(
+      'it blocks',
+      () => consul.requests.filter(({ index }) => index !== null).length >= (maxWatches && 3) || 2,
+    )
+  }
+
+  test.each([128, 0])('tells what it found before it is done (%i watches)', async (maxWatches) => {
+    await start(maxWatches)
+    secretly([81], 101)
+    expect(await reread(['web', 'api'])).toBe(true)
+    expect(followed.endpoints('web')).toEqual(['10.0.0.1:81*1'])
+    expect(followed.rewound.at(-1)).toBe(false)
+  })
+
+  test('is fresh when nothing has changed', async () => {
+    await start(128)
+    const { fresh } = followed
+    expect(await reread(['web'])).toBe(true)
+    expect(followed.fresh).toBeGreaterThan(fresh)
+    expect(followed.catalogs).toHaveLength(1)
+  })
+
+  test('asks nothing about a service that is not listed', async () => {
+    await start(128)
+    expect(await reread(['gone', 'gone'])).toBe(true)
+    expect(consul.requests.some(({ service }) => service === 'gone')).toBe(false)
+  })
+
+  test.each<[string, (request: FakeRequest) => boolean]>([
+    ['a service', ofWeb],
+    ['the names', (request) => request.about === 'names'],
+  ])('has not been when %s cannot be read', async (_, concerns) => {
+    await start(128)
+    consul.misbehave = (request, answer) => (concerns(request) ? void answer.writeHead(500).end('x') : false)
+    expect(await reread(['web', 'api'])).toBe(false)
+    expect(followed.endpoints('web')).toEqual(['10.0.0.1:80*1'])
+  })
+
+  test('has not been when the answer is older than what is known', async () => {
+    await start(128)
+    secretly([], 50)
+    expect(await reread(['web'])).toBe(false)
+    expect(followed.endpoints('web')).toEqual(['10.0.0.1:80*1'])
+  })
+
+  test('has not been when nobody watches (any more), or when it is given up', async () => {
+    const deps = { log: {} as never, random: Math.random }
+    const idle = consulSource({ ...consulDefaults, address: consul.url }, deps)
+    expect(await idle.reread?.([], never)).toBe(false)
+    expect(idle.describe?.()).toMatchObject({ watched: 0, swept: 0, sweepRoundMs: null })
+    await start(128)
+    expect(await reread(['web'], AbortSignal.abort())).toBe(false)
+    consul.misbehave = () => {}
+    const asked = consul.requests.length
+    const givenUp = new AbortController()
+    const two = [reread(['web'], givenUp.signal), reread(['web'])]
+    await waitFor('both ask', () => consul.requests.length >= asked + 2)
+    givenUp.abort()
+    expect(await two[0]).toBe(false)
+    await followed.stop()
+    expect(await two[1]).toBe(false)
+    expect(await reread(['web'])).toBe(false)
+  })
+
+  test('is not asked more than four things at a time for it', async () => {
+    for (let at = 0; at < 40; at += 1) consul.set(`s${at}`, [1000 + at])
+    await start(0)
+    let [open, most] = [0, 0]
+    consul.misbehave = (request, answer) => {
+      if (request.index !== null || request.service === null) return false
+      open += 1
+      most = Math.max(most, open)
+      const body = instancesJson(request.service, [1])
+      return setImmediate(() => {
+        open -= 1
+        answer.writeHead(200, { 'x-consul-index': `${consul.index}` }).end(body)
+      })
+    }
+    expect(await reread(Array.from({ length: 40 }, (_, at) => `s${at}`))).toBe(true)
+    expect(most).toBeLessThanOrEqual(4)
+    expect(followed.endpoints('s39')).toEqual(['10.0.0.1:1*1'])
   })
 })
 

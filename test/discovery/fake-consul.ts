@@ -5,7 +5,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 
 export interface FakeRequest {
-  /** The service asked for; null: the list of names. */
+  readonly about: 'names' | 'service' | 'checks'
+  /** The service asked for; null: the list of names, or all failing checks. */
   readonly service: string | null
   /** The index it blocks on; null: none. */
   readonly index: string | null
@@ -62,9 +63,11 @@ export async function fakeConsul(
 
   const server = createServer((incoming, answer) => {
     const url = new URL(incoming.url ?? '/', 'http://fake')
-    const [, , , , named] = url.pathname.split('/')
+    const [, , , what, named] = url.pathname.split('/')
+    const about = what === 'state' ? 'checks' : named === undefined ? 'names' : 'service'
     const request: FakeRequest = {
-      service: named === undefined ? null : decodeURIComponent(named),
+      about,
+      service: about !== 'service' || named === undefined ? null : decodeURIComponent(named),
       index: url.searchParams.get('index'),
       query: url.searchParams,
       headers: incoming.headers,
@@ -78,7 +81,8 @@ export async function fakeConsul(
       clearTimeout(patience)
       const { service } = request
       const names = Object.fromEntries([...ports.keys()].map((name) => [name, []]))
-      const body = service === null ? JSON.stringify(names) : instancesJson(service, ports.get(service) ?? [])
+      const listed = about === 'checks' ? '[]' : JSON.stringify(names)
+      const body = service === null ? listed : instancesJson(service, ports.get(service) ?? [])
       answer.writeHead(200, { 'content-type': 'application/json', 'x-consul-index': `${fake.index}` }).end(body)
     }
     // Like Consul: it blocks while the index asked with is not older than its own.

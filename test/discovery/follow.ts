@@ -21,8 +21,11 @@ export const consulDefaults: ConsulOptions = {
 }
 
 export interface Followed {
+  readonly source: CatalogSource
   /** Every catalog published, oldest first. */
   readonly catalogs: readonly Catalog[]
+  /** Of each of them, whether it was told as one of a source that has gone backwards. */
+  readonly rewound: readonly boolean[]
   readonly errors: readonly SourceError[]
   /** How often the source said that nothing had changed. */
   readonly fresh: number
@@ -41,12 +44,16 @@ export interface Followed {
 /** Watches `source` and remembers what it says. */
 export function followSource(source: CatalogSource, logged: readonly string[] = []): Followed {
   const catalogs: Catalog[] = []
+  const rewound: boolean[] = []
   const errors: SourceError[] = []
   const stop = new AbortController()
   let fresh = 0
   const ended = source.watch(
     {
-      onCatalog: (catalog) => catalogs.push(catalog),
+      onCatalog: (catalog, reading) => {
+        catalogs.push(catalog)
+        rewound.push(reading.rewound)
+      },
       onFresh: () => {
         fresh += 1
       },
@@ -57,7 +64,9 @@ export function followSource(source: CatalogSource, logged: readonly string[] = 
   const service = (name: string) => catalogs.at(-1)?.services.get(name)
   const endpoints = (name: string) => service(name)?.endpoints.map((endpoint) => `${endpoint.id}*${endpoint.weight}`)
   return {
+    source,
     catalogs,
+    rewound,
     errors,
     get fresh() {
       return fresh

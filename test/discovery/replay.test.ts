@@ -132,3 +132,43 @@ test('a failure in between keeps what is known, and renews the patience', () => 
   ).toEqual([false, false, true])
   expect(believed([[5, 5000]], held)).toEqual([true])
 })
+
+test.each<[string, [number | null, number][], boolean[]]>([
+  [
+    'the first answer, and any that is not lower',
+    [
+      [7, 0],
+      [7, 1],
+      [9, 2],
+    ],
+    [false, false, false],
+  ],
+  [
+    'a lower one while it is old, nor one that has caught up',
+    [
+      [7, 0],
+      [5, 1],
+      [7, 2],
+    ],
+    [false, false, false],
+  ],
+  [
+    'but one that is believed although it is lower, once',
+    [
+      [7, 0],
+      [5, 1],
+      [5, 3000],
+      [5, 3001],
+      [6, 3002],
+    ],
+    [false, false, true, false, false],
+  ],
+])('rewound is not %s', (_, answers, expected) => {
+  let memory = noMemory
+  const rewound = answers.map(([index, atMs]) => {
+    const judged = judgeAge(memory, index === null ? null : BigInt(index), atMs, PATIENCE_MS)
+    memory = judged.memory
+    return judged.rewound
+  })
+  expect(rewound).toEqual(expected)
+})

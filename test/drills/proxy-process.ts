@@ -58,12 +58,17 @@ export interface ProxyProcess {
   openFiles(): Promise<{ readonly sockets: number; readonly files: number }>
   /** Resident memory, now and at its highest. */
   memory(): Promise<{ readonly nowBytes: number; readonly peakBytes: number }>
+  /** Seconds of processor time that it has used, in user mode and in the kernel. */
+  cpuSeconds(): Promise<number>
   signal(signal: NodeJS.Signals): void
   readonly exited: Promise<Exit>
 }
 
 /** The engine that drills run over; null: Evenkeel's default. What a drill sets itself wins. */
 export const drillEngine: { name: string | null } = { name: null }
+
+/** What Linux counts processor time in, for programs. */
+const ticksPerSecond = 100
 
 /** Starts `evenkeel serve` on free ports and waits until both are open. */
 export async function startProxy(scope: Scope, options: ProxyOptions): Promise<ProxyProcess> {
@@ -155,6 +160,16 @@ export async function startProxy(scope: Scope, options: ProxyOptions): Promise<P
       const status = await readFile(`/proc/${child.pid}/status`, 'utf8')
       const bytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024
       return { nowBytes: bytes('VmRSS'), peakBytes: bytes('VmHWM') }
+    },
+    cpuSeconds: async () => {
+      // The name of the program, in parentheses, may hold anything; the 14th and 15th field count from its end.
+      const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8')
+      const [user = 0, system = 0] = stat
+        .slice(stat.lastIndexOf(')') + 2)
+        .split(' ')
+        .slice(11, 13)
+        .map(Number)
+      return (user + system) / ticksPerSecond
     },
     signal: (signal) => void child.kill(signal),
     exited,

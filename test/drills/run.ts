@@ -12,10 +12,12 @@ import { drain, drainFull } from './drain.ts'
 import { even, evenFull } from './even.ts'
 import type { Findings } from './findings.ts'
 import { flip, flipFull } from './flip.ts'
+import { flips, flipsFull } from './flips.ts'
 import { kill, killFull } from './kill.ts'
 import { memory, memoryFull } from './memory.ts'
 import { drillEngine } from './proxy-process.ts'
 import { reload, reloadFull } from './reload.ts'
+import { scale, scaleFull } from './scale.ts'
 import { sick, sickFull } from './sick.ts'
 import { soak, soakFull } from './soak.ts'
 import { walk, walkFull } from './walk.ts'
@@ -86,6 +88,15 @@ const drills: Readonly<Record<string, Drill>> = {
   reload: {
     asked: 'SIGHUP: a bad config changes nothing and is told; a good one takes effect; no request fails',
     run: () => reload(reloadFull),
+  },
+  flips: {
+    asked: '100 flips/s for 30 s over 1,000 services: no final state missed, p99 of requests within 1.5 × of quiet',
+    run: () => flips(flipsFull),
+  },
+  scale: {
+    asked:
+      '1,000 and 5,000 services × 3: table full in 5 s, flips seen (watched p99 50 ms), idle CPU 2 %, 200 MB, 150 connections',
+    run: () => scale(scaleFull),
   },
   memory: {
     asked: '1 GiB up and down and 100 slow readers: whole, and in constant memory',
