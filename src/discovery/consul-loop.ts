@@ -33,8 +33,11 @@ export interface BlockOn {
   readonly waitMs: number
 }
 
-/** One request; never rejects. `block` null: to be answered at once. */
-export type Ask = (block: BlockOn | null, signal: AbortSignal) => Promise<Answer>
+/** How a request is to be answered. null: at once, by any server; `consistent`: at once, by a leader that has made sure it is one. */
+export type How = BlockOn | 'consistent' | null
+
+/** One request; never rejects. */
+export type Ask = (how: How, signal: AbortSignal) => Promise<Answer>
 
 export interface LoopTools {
   /** How long a server that answers with older data than before is given to catch up. */
@@ -79,7 +82,7 @@ export interface Reader {
    * Asks once and has the answer taken in. What arrives after `signal` is aborted is dropped. Several may be under way at
    * the same time: an answer that is overtaken by a newer one counts as old.
    */
-  read(block: BlockOn | null, signal: AbortSignal): Promise<Heard>
+  read(how: How, signal: AbortSignal): Promise<Heard>
 }
 
 export function queryReader(query: Query, tools: LoopTools): Reader {
@@ -92,8 +95,8 @@ export function queryReader(query: Query, tools: LoopTools): Reader {
   }
 
   return {
-    async read(block, signal) {
-      const answer = await query.ask(block, signal)
+    async read(how, signal) {
+      const answer = await query.ask(how, signal)
       if (signal.aborted) return { kind: 'aborted' }
       if (answer.kind === 'failed') return fail(answer.failure)
       const judged = judgeAge(memory, parseIndex(answer.index), tools.now(), tools.catchUpMs)

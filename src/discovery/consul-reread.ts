@@ -30,7 +30,7 @@ export function rereader(
       either.addEventListener('abort', abort)
     }
     const read = (reader: Reader): Promise<boolean> =>
-      inTurn(async () => !stop.signal.aborted && (await reader.read(null, stop.signal)).kind === 'understood')
+      inTurn(async () => !stop.signal.aborted && (await reader.read('consistent', stop.signal)).kind === 'understood')
     try {
       if (!(await read(names))) return false
       const all = await Promise.all(

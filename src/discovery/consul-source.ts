@@ -11,7 +11,7 @@ import Consul from 'consul'
 import type { Logger } from 'pino'
 import { AILING_FILTER } from './consul-checks.ts'
 import { failureOf, type Mishap } from './consul-failure.ts'
-import type { Answer, Ask, BlockOn } from './consul-loop.ts'
+import type { Answer, Ask, How } from './consul-loop.ts'
 import { REREAD_PARALLEL } from './consul-reread.ts'
 import { SWEEP_PARALLEL, sweepTiming } from './consul-sweep.ts'
 import { type ConsulRequests, type ConsulWatch, consulWatch, type WatchTiming } from './consul-watch.ts'
@@ -135,6 +135,8 @@ interface CallOptions {
   readonly ctx: EventEmitter
   readonly index?: string
   readonly wait?: string
+  /** Wins over `stale`. */
+  readonly consistent?: boolean
 }
 /** What it gives when the context asks for the response: a body that is a Buffer, as the hook below wants it. */
 type Reply = readonly [response: IncomingMessage, body: Buffer | undefined]
@@ -191,11 +193,8 @@ function guarded(request: ClientRequest): ClientRequest {
 }
 
 function makeRequests(client: Client, where: string, token: string | null, timing: ConsulTiming): ConsulRequests {
-  const call = async (
-    send: (call: CallOptions) => Promise<Reply>,
-    block: BlockOn | null,
-    signal: AbortSignal,
-  ): Promise<Answer> => {
+  const call = async (send: (call: CallOptions) => Promise<Reply>, how: How, signal: AbortSignal): Promise<Answer> => {
+    const block = how === 'consistent' ? null : how
     // Consul adds up to a sixteenth of the wait, so that many clients do not ask together.
     const deadlineMs = timing.deadlineMs + (block === null ? 0 : block.waitMs + block.waitMs / 16)
     const ctx = Object.assign(new EventEmitter(), { includeResponse: true })
@@ -209,7 +208,8 @@ function makeRequests(client: Client, where: string, token: string | null, timin
     try {
       // In seconds: other units the server would know, but not the package.
       const blocking = block === null ? {} : { index: block.index, wait: `${block.waitMs / 1000}s` }
-      return readReply(await send({ ctx, ...blocking }), fail)
+      const mode = how === 'consistent' ? { consistent: true } : {}
+      return readReply(await send({ ctx, ...blocking, ...mode }), fail)
     } catch (error) {
       return fail(late ? { kind: 'deadline', afterMs: deadlineMs } : mishapOf(error))
     } finally {
@@ -226,13 +226,13 @@ function makeRequests(client: Client, where: string, token: string | null, timin
     return { kind: 'failed', failure: failureOf(hidden, where) }
   }
 
-  const names: Ask = (block, signal) => call((ask) => client.catalog.services(ask), block, signal)
+  const names: Ask = (how, signal) => call((ask) => client.catalog.services(ask), how, signal)
   const instances =
     (service: string): Ask =>
-    (block, signal) =>
-      call((ask) => client.health.service({ service, ...ask }), block, signal)
-  const ailing: Ask = (block, signal) =>
-    call((ask) => client.health.state({ state: 'any', filter: AILING_FILTER, ...ask }), block, signal)
+    (how, signal) =>
+      call((ask) => client.health.service({ service, ...ask }), how, signal)
+  const ailing: Ask = (how, signal) =>
+    call((ask) => client.health.state({ state: 'any', filter: AILING_FILTER, ...ask }), how, signal)
   return { names, instances, ailing, where }
 }
 

@@ -70,13 +70,13 @@ export function teller(
       if (news || published === null) changed()
       else call(() => listeners.onFresh())
     },
-    failed(where, { message, cure }) {
+    failed(where, { message, cure, speed }) {
       const last = quiet.get(message)
       const now = tools.now()
       if (last !== undefined && now - last < ERROR_QUIET_MS) return
       if (quiet.size >= 100) quiet.clear()
       quiet.set(message, now)
-      call(() => listeners.onError({ where, message, cure }))
+      call(() => listeners.onError({ where, message, cure, ...(speed === 'away' ? { away: true } : {}) }))
     },
     flush() {
       if (timer !== null) publish()
