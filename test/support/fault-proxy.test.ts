@@ -172,7 +172,7 @@ test('it delays each answer, and what is on its way when it stops goes on at onc
     await one.until(new RegExp(`agent: ${target}$`))
   }
   await proxy.set({ kind: 'delay', ms: 3_600_000 })
-  const answered = once(agent, 'request').then(([, answer]) => once(answer as ServerResponse, 'close'))
+  const answered = new Promise((resolve) => agent.once('request', (_, answer) => answer.once('finish', resolve)))
   one.ask('/three')
   await answered
   expect(one.received()).not.toContain('/three')
