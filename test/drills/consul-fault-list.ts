@@ -13,7 +13,7 @@ import {
   tooManyRequests,
   truncatedJson,
 } from '../support/fault-answers.ts'
-import type { Fault } from '../support/fault-proxy.ts'
+import type { Fault, ProxiedRequest } from '../support/fault-proxy.ts'
 import { waitFor } from '../support/wait.ts'
 import type { ConsulFault, FaultSize, Play, Stage } from './consul-fault-run.ts'
 
@@ -105,7 +105,7 @@ function signal({ pid }: ConsulAgent, name: NodeJS.Signals): void {
 
 const blackHole: ConsulFault = {
   title: 'every connection goes silent for ever, new ones too',
-  seconds: { small: 1, full: 60 },
+  seconds: { small: 1, full: 25 },
   says: { full: 'stale' },
   play: () => ({ begin: ({ way }) => way.set({ kind: 'hang', isLost: true }), end: mendStuck }),
 }
@@ -128,6 +128,26 @@ const slow: ConsulFault = {
   seconds: { small: 2, full: 40 },
   play: () => onTheWay(({ name }) => ({ kind: 'delay', ms: name === 'full' ? 10_000 : 500 })),
 }
+
+const instancesFail: ConsulFault = {
+  title: '500 for the instances only; the list of services is answered',
+  isReplacing: true,
+  seconds: { small: 2, full: 25 },
+  says: stale,
+  needs: 'whole freshness',
+  play: () => ({
+    begin: async ({ way, poke }) => {
+      const answer = (request: ProxiedRequest) => (request.target.startsWith(namesPath) ? null : noLeader(request))
+      await way.set({ kind: 'replace', answer })
+      await waitFor('it asks again', () => way.replaced.length >= 4)
+      // So that there is an answer to the list of services meanwhile, at the small size too.
+      await poke()
+    },
+    end: ({ way }) => way.set({ kind: 'pass' }),
+  }),
+}
+
+const namesPath = '/v1/catalog/services'
 
 const revoked: ConsulFault = {
   title: '403: its token was revoked',
@@ -152,24 +172,36 @@ const revoked: ConsulFault = {
   },
 }
 
-const narrowed: ConsulFault = {
-  title: 'its token may see nothing any more: 200, filtered empty',
-  agent: { aclToken: randomUUID() },
-  needs: 'admission',
-  play: async (consul, service) => {
-    const policy = { Name: 'evenkeel', Rules: rulesFor(service) }
-    const { ID } = await put(consul, '/v1/acl/policy', policy)
-    const { SecretID } = await put(consul, '/v1/acl/token', { Policies: [{ Name: 'evenkeel' }] })
-    return {
-      set: [`discovery.consul.token=${SecretID}`],
-      begin: async ({ poke }) => {
-        await put(consul, `/v1/acl/policy/${ID}`, { ...policy, ID, Rules: rulesFor('something-else') })
-        await poke()
-      },
-      end: () => put(consul, `/v1/acl/policy/${ID}`, { ...policy, ID }),
-    }
-  },
+/** A token whose policy becomes another one: Consul goes on answering 200, and leaves out what may not be seen. */
+function narrowed(title: string, rules: string): ConsulFault {
+  return {
+    title,
+    agent: { aclToken: randomUUID() },
+    needs: 'admission',
+    play: async (consul, service) => {
+      const policy = { Name: 'evenkeel', Rules: rulesFor(service) }
+      const { ID } = await put(consul, '/v1/acl/policy', policy)
+      const { SecretID } = await put(consul, '/v1/acl/token', { Policies: [{ Name: 'evenkeel' }] })
+      return {
+        set: [`discovery.consul.token=${SecretID}`],
+        begin: async ({ poke }) => {
+          await put(consul, `/v1/acl/policy/${ID}`, { ...policy, ID, Rules: rules })
+          await poke()
+        },
+        end: async ({ poke, way, size }) => {
+          await put(consul, `/v1/acl/policy/${ID}`, { ...policy, ID })
+          if (size.name === 'full') return
+          // Nothing wakes a query when a policy changes, and one that waits is answered by the old one.
+          const { requests } = way
+          await poke()
+          await waitFor('it asks with the new policy', () => way.requests >= requests + 1)
+        },
+      }
+    },
+  }
 }
+
+const servicesOnly = 'service_prefix "" { policy = "read" }'
 
 function rulesFor(service: string): string {
   return `service_prefix "${service}" { policy = "read" } node_prefix "" { policy = "read" }`
@@ -224,9 +256,7 @@ export const consulFaults: readonly ConsulFault[] = [
   { title: 'connections refused, then taken again', says: stale, play: () => onTheWay(() => ({ kind: 'refuse' })) },
   slow,
   answers('500: no cluster leader', noLeader),
-  answers('500 for the instances only; the list of services is answered', (request) =>
-    request.target.startsWith('/v1/catalog/services') ? null : noLeader(request),
-  ),
+  instancesFail,
   answers('403: ACL not found', aclNotFound),
   revoked,
   answers('429: too many requests', tooManyRequests),
@@ -241,7 +271,8 @@ export const consulFaults: readonly ConsulFault[] = [
     play: () => onTheWay(() => ({ kind: 'cut', afterBytes: 150 })),
   },
   restartedEmpty,
-  narrowed,
+  narrowed('its token may see nothing any more: 200, filtered empty', rulesFor('something-else')),
+  narrowed('its token may see no nodes any more: the list of services stays, their instances do not', servicesOnly),
   empty('lower index'),
   empty('higher index'),
   empty('no index'),

@@ -71,7 +71,7 @@ export interface ConsulFault {
   /** What `/readyz` must come to say meanwhile; absent at a size: anything. */
   readonly says?: { readonly small?: 'stale'; readonly full?: 'stale' }
   /** What must be built before it can be lived through. */
-  readonly needs?: 'admission'
+  readonly needs?: 'admission' | 'whole freshness'
   readonly play: (consul: ConsulAgent, service: string) => Play | Promise<Play>
 }
 
@@ -97,12 +97,17 @@ export interface FaultReport {
 
 /** What was not as it should be while a fault was lived through; empty: all was. */
 export function complaintsOf(report: FaultReport, says: 'stale' | undefined): readonly string[] {
-  const { requests, failed, failures, lost, readyz } = report
+  const { requests, failed, failures, lost, readyz, endedMs } = report
   const said = readyz.map(({ state }) => state)
+  const during = readyz.filter(({ fromMs }) => fromMs < endedMs).map(({ state }) => state)
   const wrong: [boolean, string][] = [
     [failed > 0, `${failed} of ${requests} requests failed: ${failures.join('; ')}`],
     [lost.length > 0, `endpoints left the table: ${lost.join(', ')}`],
     [says !== undefined && !said.includes(says), `/readyz never said ${says}`],
+    [
+      says !== undefined && during.includes(says) && during.slice(during.indexOf(says)).some((state) => state !== says),
+      `/readyz said ${during.join(', ')} before it was over`,
+    ],
     [said.some((state) => state !== 'fresh' && state !== 'stale'), `/readyz said ${said.join(', ')}`],
   ]
   return wrong.filter(([isSo]) => isSo).map(([, text]) => text)

@@ -17,7 +17,7 @@ import { downAtStart, downAtStartWithSnapshot } from '../drills/consul-start.ts'
 import { scoped } from '../drills/scope.ts'
 
 /** What is not built yet: its tests are here and wait for it. */
-const built = { admission: true, snapshot: false }
+const built = { admission: false, snapshot: false, wholeFreshness: false }
 
 let shared: SharedWorld
 const ends: (() => unknown)[] = []
@@ -66,3 +66,11 @@ describe.skipIf(!built.admission).concurrent('with admission, nor while it is', 
     test(fault.title, () => play(fault), limitMs)
   }
 })
+
+describe
+  .skipIf(!built.wholeFreshness)
+  .concurrent('with a word on every query, nor is /readyz wrong while it is', () => {
+    for (const fault of consulFaults.filter(({ needs }) => needs === 'whole freshness')) {
+      test(fault.title, () => play(fault), limitMs)
+    }
+  })
