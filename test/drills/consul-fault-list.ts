@@ -56,18 +56,17 @@ const down: ConsulFault = {
   }),
 }
 
-const beat = { Name: 'beat', TTL: '1s', Status: 'passing' } as const
-
 const downWithChecks: ConsulFault = {
   ...down,
-  title: 'down, and back with its data; TTL checks whose hearts beat on',
+  title: 'down for less than its TTL checks last, and back with its data',
   seconds: { small: 2, full: 20 },
-  check: beat,
+  check: { Name: 'beat', TTL: '60s', Status: 'passing' },
 }
 
 const backWithCritical: ConsulFault = {
   ...downWithChecks,
-  title: 'down, and back with its data; all TTL checks are critical until the next beat',
+  title: 'down for longer than its TTL checks last: all are critical until their next beat',
+  check: { Name: 'beat', TTL: '1s', Status: 'passing' },
   needs: 'admission',
   play: () => ({
     begin: async (stage) => {
@@ -124,7 +123,7 @@ async function mendStuck({ way, size }: Stage): Promise<void> {
 }
 
 const slow: ConsulFault = {
-  title: '10 s late with every answer',
+  title: 'late with every answer (10 s; for the small size 0.5 s)',
   seconds: { small: 2, full: 40 },
   play: () => onTheWay(({ name }) => ({ kind: 'delay', ms: name === 'full' ? 10_000 : 500 })),
 }
@@ -233,10 +232,15 @@ const restartedEmpty: ConsulFault = {
 /** Answers with success that there is nothing, for less long than they are held. */
 function empty(kind: Parameters<typeof emptyCatalog>[0]): ConsulFault {
   return {
-    ...answers(`an empty catalog with status 200 and ${kind}`, emptyCatalog(kind)),
-    says: {},
+    title: `an empty catalog with status 200 and ${kind}`,
+    isReplacing: true,
     seconds: { small: 3, full: 6 },
     needs: 'admission',
+    play: () => ({
+      begin: ({ way }) => way.set({ kind: 'replace', answer: emptyCatalog(kind) }),
+      // Afterwards the agent may be asked with an index that it never had, and then it waits.
+      end: mendStuck,
+    }),
   }
 }
 
@@ -266,9 +270,14 @@ export const consulFaults: readonly ConsulFault[] = [
   answers('gzip that is none', gzipGarbage),
   answers('no HTTP at all', notHttp),
   {
-    title: 'cut in mid-answer',
+    title: 'cut in the head of every answer',
     says: stale,
-    play: () => onTheWay(() => ({ kind: 'cut', afterBytes: 150 })),
+    play: () => onTheWay(() => ({ kind: 'cut', in: 'head', afterBytes: 100 })),
+  },
+  {
+    title: 'cut in the body of every answer',
+    says: stale,
+    play: () => onTheWay(() => ({ kind: 'cut', in: 'body', afterBytes: 8 })),
   },
   restartedEmpty,
   narrowed('its token may see nothing any more: 200, filtered empty', rulesFor('something-else')),

@@ -55,13 +55,13 @@ describe.skipIf(!built.snapshot)('with a snapshot', () => {
   }, 60_000)
 })
 
-describe.concurrent('no request fails and no endpoint is lost while Consul is', () => {
+describe.concurrent('no request fails, no endpoint is lost and /readyz tells; Consul, or the way to it:', () => {
   for (const fault of consulFaults.filter(({ needs }) => needs === undefined)) {
     test(fault.title, () => play(fault), limitMs)
   }
 })
 
-describe.skipIf(!built.admission).concurrent('with admission, nor while it is', () => {
+describe.skipIf(!built.admission).concurrent('with admission, the same; Consul, or the way to it:', () => {
   for (const fault of consulFaults.filter(({ needs }) => needs === 'admission')) {
     test(fault.title, () => play(fault), limitMs)
   }
@@ -69,7 +69,7 @@ describe.skipIf(!built.admission).concurrent('with admission, nor while it is', 
 
 describe
   .skipIf(!built.wholeFreshness)
-  .concurrent('with a word on every query, nor is /readyz wrong while it is', () => {
+  .concurrent('with a freshness that hears of every query, the same; Consul, or the way to it:', () => {
     for (const fault of consulFaults.filter(({ needs }) => needs === 'whole freshness')) {
       test(fault.title, () => play(fault), limitMs)
     }

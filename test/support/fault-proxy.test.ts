@@ -180,18 +180,24 @@ test('it delays each answer, and what is on its way when it stops goes on at onc
   await one.until(/agent: \/three$/)
 })
 
-test('it cuts a connection after so many bytes of an answer, or at once when the answer has not begun', async () => {
-  const waits = await client()
-  waits.ask('/held')
-  await waitFor('it waits', () => waiting.length === 1)
-  await proxy.set({ kind: 'cut', afterBytes: 20 })
-  await waits.closed()
-  expect(waits.received()).toBe('')
-  const one = await client()
-  one.ask('/x')
-  await one.closed()
-  expect(one.received()).toHaveLength(20)
-})
+test.each([
+  ['head', /^HTTP\/1\.1 200 OK\r\nDat$/],
+  ['body', /\r\n\r\nagent: \/wh?$/],
+] as const)(
+  'it cuts a connection in the %s of an answer, and one that waits for its answer at once',
+  async (part, got) => {
+    const waits = await client()
+    waits.ask('/held')
+    await waitFor('it waits', () => waiting.length === 1)
+    await proxy.set({ kind: 'cut', in: part, afterBytes: part === 'head' ? 20 : 10 })
+    await waits.closed()
+    expect(waits.received()).toBe('')
+    const one = await client()
+    one.ask('/what-is-long')
+    await one.closed()
+    expect(one.received()).toMatch(got)
+  },
+)
 
 describe('it replaces', () => {
   test('the answers of new requests and of those that wait, and says which; the connections stay', async () => {

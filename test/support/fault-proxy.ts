@@ -28,10 +28,10 @@ export type Fault =
   /** Each answer begins so much later. */
   | { readonly kind: 'delay'; readonly ms: number }
   /**
-   * Each connection is destroyed after so many bytes of an answer, 0 or more; one whose answer has not begun when this is
-   * set, at once.
+   * Each connection is destroyed after so many bytes of an answer's head or body, 0 or more; one whose answer has not begun
+   * when this is set, at once.
    */
-  | { readonly kind: 'cut'; readonly afterBytes: number }
+  | { readonly kind: 'cut'; readonly in: 'head' | 'body'; readonly afterBytes: number }
   /** A request is answered with these bytes in place of the agent's; one that waits for its answer too. null: it passes. */
   | { readonly kind: 'replace'; readonly answer: (request: ProxiedRequest) => Buffer | null }
 
@@ -136,6 +136,8 @@ function linkOf(client: Socket, state: State): Link {
   let held = Buffer.alloc(0)
   let delivered = 0
   let hasAgentEnded = false
+  /** How much of the answer goes on; null: that is not known yet. */
+  let cutAt: number | null = null
   let delay: { isOver: boolean; readonly timer: NodeJS.Timeout } | null = null
   /** Nothing ever goes on again. */
   let isLost = false
@@ -149,6 +151,7 @@ function linkOf(client: Socket, state: State): Link {
       isForwarded = false
       held = Buffer.alloc(0)
       delivered = 0
+      cutAt = null
       endDelay()
       state.requests++
       proceed()
@@ -219,7 +222,13 @@ function linkOf(client: Socket, state: State): Link {
       delay ??= startDelay(fault.ms)
       return
     }
-    const room = fault.kind === 'cut' ? Math.max(0, fault.afterBytes - delivered) : held.length
+    let room = held.length
+    if (fault.kind === 'cut') {
+      // One that is half through already ends here.
+      cutAt ??= delivered > 0 ? delivered : cutOf(held, fault)
+      if (cutAt === null) return
+      room = Math.max(0, cutAt - delivered)
+    }
     const isCut = room < held.length
     const part = held.subarray(0, room)
     held = held.subarray(room)
@@ -255,6 +264,13 @@ function linkOf(client: Socket, state: State): Link {
       if (held.length > 0 || hasAgentEnded) flow()
     },
   }
+}
+
+/** After how many bytes of an answer it is cut; null: its body has not begun yet. */
+function cutOf(answer: Buffer, fault: Extract<Fault, { kind: 'cut' }>): number | null {
+  if (fault.in === 'head') return fault.afterBytes
+  const headEnd = answer.indexOf('\r\n\r\n')
+  return headEnd === -1 ? null : headEnd + 4 + fault.afterBytes
 }
 
 /** The first whole request in `bytes`; null: there is none yet. */
