@@ -58,9 +58,14 @@ export async function downAtStart(
   const load = loadOn(scope, stage, proxy)
   await load.more(size.perSecond / 2)
   const title = 'down at the start, without a snapshot'
-  const report = await finish(stage, shared.newcomer, proxy, load, readyz, { title, beginMs })
+  const { readyz: said, ...report } = await finish(stage, shared.newcomer, proxy, load, readyz, { title, beginMs })
   const refused = before.filter(wasRefused).length
-  return { clientsBefore: `${refused} of ${before.length} refused`, isClosed: refused === before.length, report }
+  return {
+    clientsBefore: `${refused} of ${before.length} refused`,
+    isClosed: refused === before.length,
+    // Until the program runs there is nobody to say anything.
+    report: { ...report, readyz: said.filter(({ state }) => state !== 'unreachable') },
+  }
 }
 
 /** A second proxy starts with what the first one knew. */
