@@ -104,7 +104,7 @@ function signal({ pid }: ConsulAgent, name: NodeJS.Signals): void {
 
 const blackHole: ConsulFault = {
   title: 'every connection goes silent for ever, new ones too',
-  seconds: { small: 1, full: 25 },
+  seconds: { small: 1, full: 3 },
   says: { full: 'stale' },
   play: () => ({ begin: ({ way }) => way.set({ kind: 'hang', isLost: true }), end: mendStuck }),
 }
