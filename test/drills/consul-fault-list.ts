@@ -67,6 +67,7 @@ const backWithCritical: ConsulFault = {
   ...downWithChecks,
   title: 'down for longer than its TTL checks last: all are critical until their next beat',
   check: { Name: 'beat', TTL: '1s', Status: 'passing' },
+  mayLose: true,
   needs: 'admission',
   play: () => ({
     begin: async (stage) => {
@@ -176,6 +177,8 @@ function narrowed(title: string, rules: string): ConsulFault {
   return {
     title,
     agent: { aclToken: randomUUID() },
+    // For less long than an empty answer is held.
+    seconds: { small: 1, full: 6 },
     needs: 'admission',
     play: async (consul, service) => {
       const policy = { Name: 'evenkeel', Rules: rulesFor(service) }
@@ -233,13 +236,20 @@ const restartedEmpty: ConsulFault = {
 function empty(kind: Parameters<typeof emptyCatalog>[0]): ConsulFault {
   return {
     title: `an empty catalog with status 200 and ${kind}`,
+    // Of its own: afterwards its index is behind, and is believed the sooner for not growing.
+    ...(kind === 'higher index' ? { agent: {} } : {}),
     isReplacing: true,
     seconds: { small: 3, full: 6 },
     needs: 'admission',
     play: () => ({
       begin: ({ way }) => way.set({ kind: 'replace', answer: emptyCatalog(kind) }),
-      // Afterwards the agent may be asked with an index that it never had, and then it waits.
-      end: mendStuck,
+      end: async ({ way }) => {
+        // Else the agent is asked with an index that it never had, and waits in vain for as long as it may.
+        const before = way.replaced.length
+        await way.set({ kind: 'replace', answer: noLeader })
+        await waitFor('the index is forgotten', () => way.replaced.length > before)
+        await way.set({ kind: 'pass' })
+      },
     }),
   }
 }

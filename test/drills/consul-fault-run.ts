@@ -70,6 +70,8 @@ export interface ConsulFault {
   readonly seconds?: { readonly small: number; readonly full: number }
   /** What `/readyz` must come to say meanwhile; absent at a size: anything. */
   readonly says?: { readonly small?: 'stale'; readonly full?: 'stale' }
+  /** Consul itself says that instances are not well: that is obeyed, if not to the last one. */
+  readonly mayLose?: true
   /** What must be built before it can be lived through. */
   readonly needs?: 'admission' | 'whole freshness'
   readonly play: (consul: ConsulAgent, service: string) => Play | Promise<Play>
@@ -96,18 +98,23 @@ export interface FaultReport {
 }
 
 /** What was not as it should be while a fault was lived through; empty: all was. */
-export function complaintsOf(report: FaultReport, says: 'stale' | undefined): readonly string[] {
+export function complaintsOf(
+  report: FaultReport,
+  fault: Pick<ConsulFault, 'says' | 'isReplacing' | 'mayLose'>,
+  size: FaultSize,
+): readonly string[] {
   const { requests, failed, failures, lost, readyz, endedMs } = report
+  const says = fault.says?.[size.name]
   const said = readyz.map(({ state }) => state)
   const during = readyz.filter(({ fromMs }) => fromMs < endedMs).map(({ state }) => state)
+  const tookBack = says !== undefined && during.slice(during.indexOf(says)).some((state) => state !== says)
   const wrong: [boolean, string][] = [
     [failed > 0, `${failed} of ${requests} requests failed: ${failures.join('; ')}`],
-    [lost.length > 0, `endpoints left the table: ${lost.join(', ')}`],
-    [says !== undefined && !said.includes(says), `/readyz never said ${says}`],
-    [
-      says !== undefined && during.includes(says) && during.slice(during.indexOf(says)).some((state) => state !== says),
-      `/readyz said ${during.join(', ')} before it was over`,
-    ],
+    [lost.length > 0 && fault.mayLose !== true, `endpoints left the table: ${lost.join(', ')}`],
+    [says !== undefined && !during.includes(says), `/readyz never said ${says}`],
+    // One that is mended at once, and not by an agent's start.
+    [fault.isReplacing === true && tookBack, `/readyz said ${during.join(', ')} before it was over`],
+    [fault.isReplacing === true && report.replaced === 0, 'no answer was replaced'],
     [said.some((state) => state !== 'fresh' && state !== 'stale'), `/readyz said ${said.join(', ')}`],
   ]
   return wrong.filter(([isSo]) => isSo).map(([, text]) => text)

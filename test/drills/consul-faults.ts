@@ -12,7 +12,7 @@ import {
   runFault,
   startSharedWorld,
 } from './consul-fault-run.ts'
-import { downAtStart, downAtStartWithSnapshot } from './consul-start.ts'
+import { downAtStart, downAtStartWithSnapshot, staleAtStart } from './consul-start.ts'
 import { collectFindings, type Findings } from './findings.ts'
 import type { ReadyzSpell } from './readyz.ts'
 import { scoped } from './scope.ts'
@@ -38,16 +38,19 @@ export function consulFaultsDrill(size: FaultSize, print: (line: string) => void
       print(row(start.report, `${start.clientsBefore}; then ${clientsOf(start.report)}`))
       return start.isClosed ? [] : [`the data port was open: ${start.clientsBefore}`]
     })
-    await play('down at the start, with a snapshot', async () => {
-      const report = await scoped((own) => downAtStartWithSnapshot(own, shared, 'fault-snapshot', size))
-      print(row(report))
-      return complaintsOf(report, 'stale')
-    })
+    for (const comesBack of ['as it was', 'empty'] as const) {
+      await play(`down at the start, with a snapshot; back ${comesBack}`, async () => {
+        const service = `fault-snapshot-${comesBack.replaceAll(' ', '-')}`
+        const report = await scoped((own) => downAtStartWithSnapshot(own, shared, service, size, comesBack))
+        print(row(report))
+        return complaintsOf(report, staleAtStart, size)
+      })
+    }
     for (const [index, fault] of consulFaults.entries()) {
       await play(fault.title, async () => {
         const report = await scoped((own) => runFault(own, shared, `fault-${index}`, fault, size))
         print(row(report))
-        return complaintsOf(report, fault.says?.[size.name])
+        return complaintsOf(report, fault, size)
       })
     }
     return findings.done()

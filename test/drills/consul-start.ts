@@ -4,6 +4,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../support/consul.ts'
+import { emptyCatalog } from '../support/fault-answers.ts'
 import { waitFor } from '../support/wait.ts'
 import {
   type FaultReport,
@@ -28,8 +29,13 @@ export interface ColdStart {
   readonly report: FaultReport
 }
 
+/** What a proxy with a snapshot must come to say while Consul is away. */
+export const staleAtStart = { says: { small: 'stale', full: 'stale' } } as const
+
 /** How long Consul is away after the start; above all that may take before it is first asked. */
 const awaySeconds = { small: 1, full: 10 } as const
+/** Less than an empty answer is held for. */
+const emptySeconds = 3
 
 /** There is no table to serve from: the data port stays shut, and `/readyz` says why. */
 export async function downAtStart(
@@ -68,12 +74,16 @@ export async function downAtStart(
   }
 }
 
-/** A second proxy starts with what the first one knew. */
+/**
+ * A second proxy starts with what the first one knew.
+ * @param comesBack `empty`: Consul answers with success that there is nothing, before it has its data again
+ */
 export async function downAtStartWithSnapshot(
   scope: Scope,
   shared: SharedWorld,
   service: string,
   size: FaultSize,
+  comesBack: 'as it was' | 'empty',
 ): Promise<FaultReport> {
   const folder = await mkdtemp(join(tmpdir(), 'evenkeel-snapshot-'))
   scope.onEnd(() => rm(folder, { recursive: true, force: true }))
@@ -99,7 +109,12 @@ export async function downAtStartWithSnapshot(
   const load = loadOn(scope, stage, proxy)
   await waitFor('/readyz says stale', () => readyz.last() === 'stale')
   await load.more(size.perSecond * awaySeconds[size.name])
+  if (comesBack === 'empty') {
+    await stage.way.set({ kind: 'replace', answer: emptyCatalog('lower index') })
+    await waitFor('it is told that there is nothing', () => stage.way.replaced.length > 0)
+    await load.more(size.perSecond * emptySeconds)
+  }
   await stage.way.set({ kind: 'pass' })
-  const title = 'down at the start, with a snapshot'
+  const title = `down at the start, with a snapshot${comesBack === 'empty' ? '; empty for 3 s when it comes back' : ''}`
   return finish(stage, shared.newcomer, proxy, load, readyz, { title, beginMs })
 }
