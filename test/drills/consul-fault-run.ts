@@ -158,7 +158,10 @@ export async function setStage(
       Address: origin.address,
       Port: origin.port,
       Meta: meta,
-      ...(fault.check === undefined ? {} : { Check: { ...fault.check, CheckID: `${id(origin)}-beat` } }),
+      // The newcomer has no heart.
+      ...(fault.check !== undefined && shared.settled.includes(origin)
+        ? { Check: { ...fault.check, CheckID: `${id(origin)}-beat` } }
+        : {}),
     })
   for (const origin of shared.settled) await register(origin)
   let isBeating = fault.check !== undefined
@@ -205,8 +208,8 @@ export async function runFault(
   const beginMs = clockMs()
   await play.begin(stage)
   const says = fault.says?.[size.name]
-  if (says !== undefined)
-    await waitFor(`/readyz says ${says}`, () => readyz.last() === says, recoveryMs).catch(() => {})
+  const isSaid = () => says === undefined || readyz.last() === says
+  await waitFor(`/readyz says ${says}`, isSaid, recoveryMs).catch(() => {})
   await load.more(size.perSecond * (fault.seconds?.[size.name] ?? size.seconds))
   await play.end(stage)
   return finish(stage, shared.newcomer, proxy, load, readyz, { title: fault.title, beginMs })
