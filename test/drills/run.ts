@@ -71,7 +71,8 @@ const drills: Readonly<Record<string, Drill>> = {
     run: () => consulAway(consulAwayFull),
   },
   'consul-faults': {
-    asked: 'whatever Consul or the way to it does: no request fails, no endpoint is lost, /readyz tells; ten minutes',
+    asked:
+      'whatever Consul or the way to it does: no request fails, no endpoint is lost, /readyz tells; a quarter of an hour',
     isLong: true,
     run: () => consulFaultsDrill(faultsFull, print),
   },
