@@ -8,6 +8,7 @@
 import { parseArgs } from 'node:util'
 import { consulAway, consulAwayFull } from './consul-away.ts'
 import { deploy, deployFull } from './deploy.ts'
+import { consulFaultsDrill, faultsFull } from './consul-faults.ts'
 import { drain, drainFull } from './drain.ts'
 import { even, evenFull } from './even.ts'
 import type { Findings } from './findings.ts'
@@ -71,6 +72,12 @@ const drills: Readonly<Record<string, Drill>> = {
   'consul-away': {
     asked: 'no request fails, stale is said, the age grows; Consul back: followed within 2 s',
     run: () => consulAway(consulAwayFull),
+  },
+  'consul-faults': {
+    asked:
+      'whatever Consul or the way to it does: no request fails, no endpoint is lost, /readyz tells; a quarter of an hour',
+    isLong: true,
+    run: () => consulFaultsDrill(faultsFull, print),
   },
   flip: {
     asked: 'a check fails in Consul → last request to that instance: p99 under 50 ms over 50 flips',
