@@ -99,6 +99,8 @@ export function createFollowing(deps: FollowingDeps): Following {
       },
       onCatalog(catalog, isConfirmed) {
         if (isConfirmed) confirm()
+        // Served, but never confirmed as a whole: not as good as its source.
+        else freshness.restored(0)
         const changed = deps.use(catalog)
         deps.onResult(held ? 'held' : changed ? 'applied' : 'unchanged')
         held = false

@@ -53,7 +53,8 @@ const doubts: Readonly<Record<Doubt, string>> = {
   'service-emptied': 'an answer left this service without endpoints',
   'many-services': 'more than a third of all services, or thirty, were emptied together',
   'index-backwards': 'an answer left it out after the index of the catalog went backwards',
-  'source-was-away': 'an answer left out most of this service when the catalog had just come back',
+  'word-after-outage': 'the catalog says that it is out of order, but had just come back',
+  'loss-after-outage': 'an answer left out most of this service when the catalog had just come back',
 }
 
 /** Why an endpoint that the catalog leaves out was not taken out at once, in words. */

@@ -111,12 +111,16 @@ export function judgeAnswer(before: Admission, answer: Catalog, reading: Reading
   const suspects = new Map<string, ReadonlyMap<EndpointId, Suspect>>()
   for (const [service, endpoints] of missing) {
     const known = before.suspects.get(service)
-    const ofService = doubtAbout(before.table.services.get(service), known, answer.services.get(service), endpoints)
+    const said = answer.services.get(service)
+    const ofService = doubtAbout(before.table.services.get(service), known, said, endpoints)
     // So much at once, from a registry that has just come back: it may have lost it.
-    const doubt = ofRegistry ?? (ofService !== null && !given.settled ? 'source-was-away' : ofService)
+    const ofAll = ofRegistry ?? (ofService !== null && !given.settled ? 'loss-after-outage' : ofService)
+    // What is explained and missing all the same is so only because the source is not settled.
+    const explained = ofAll === null ? explainedBy(said) : nobody
     const held = new Map<EndpointId, Suspect>()
     for (const endpoint of endpoints) {
       const suspect = known?.get(endpoint.id)
+      const doubt = ofAll ?? (explained.has(endpoint.id) ? 'word-after-outage' : null)
       if (suspect !== undefined) {
         held.set(endpoint.id, doubt !== null && isOfRegistry(doubt) ? { ...suspect, doubt } : suspect)
       } else if (doubt !== null) {

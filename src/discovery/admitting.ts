@@ -18,12 +18,13 @@ import {
   suspectsOf,
   type Verdict,
 } from './admission.ts'
-import type { CatalogSource, SourceError } from './source.ts'
+import type { CatalogSource, Reading, SourceError } from './source.ts'
 
 export interface AdmittedListeners {
   /**
    * The catalog to use from now on.
-   * @param isConfirmed true: the source has just answered; false: it is what became of suspects, or a standby's word
+   * @param isConfirmed true: the source has just answered; false: it is what became of suspects, a standby's word, or a
+   * part of the catalog that could not be read is as it was before
    */
   readonly onCatalog: (catalog: Catalog, isConfirmed: boolean) => void
   /** The source was reached, and the catalog in use stays as it is. */
@@ -58,6 +59,10 @@ const LOOK_MS = 200
 /** When the source is asked once more: not at once, or the same accident would confirm itself. */
 const REREAD_AFTER_MS = 1000
 const REREAD_EVERY_MS = 2000
+
+function isConfirming({ standby, isPart }: Reading): boolean {
+  return standby === undefined && isPart === undefined
+}
 
 /** Admission in front of `source`. */
 export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting {
@@ -128,7 +133,7 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
         {
           onCatalog: (catalog, reading) => {
             if (reading.rewound) troubleAtMs = deps.now()
-            take(judgeAnswer(admission, catalog, reading, circumstances()), reading.standby === undefined)
+            take(judgeAnswer(admission, catalog, reading, circumstances()), isConfirming(reading))
           },
           onFresh: given.onFresh,
           onError: (error) => {

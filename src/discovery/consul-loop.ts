@@ -17,7 +17,7 @@ import {
   refundForNews,
   takeToken,
 } from './pace.ts'
-import { afterFailure, judgeAge, noMemory } from './replay.ts'
+import { afterFailure, believe, judgeAge, noMemory } from './replay.ts'
 
 export type Answer =
   | {
@@ -67,6 +67,8 @@ export interface Query {
   readonly accept: (body: unknown, seen: Seen) => Accepted
   /** Told of every failure. */
   readonly failed: (failure: Failure) => void
+  /** Told of an answer that was not taken in, for the server knows less than it did before. */
+  readonly outdated: () => void
 }
 
 export type Heard =
@@ -99,9 +101,12 @@ export function queryReader(query: Query, tools: LoopTools): Reader {
       const answer = await query.ask(how, signal)
       if (signal.aborted) return { kind: 'aborted' }
       if (answer.kind === 'failed') return fail(answer.failure)
-      const judged = judgeAge(memory, parseIndex(answer.index), tools.now(), tools.catchUpMs)
+      const index = parseIndex(answer.index)
+      const judged =
+        how === 'consistent' ? believe(memory, index) : judgeAge(memory, index, tools.now(), tools.catchUpMs)
       if (judged.old) {
         memory = judged.memory
+        query.outdated()
         return { kind: 'old' }
       }
       const accepted = query.accept(answer.body, { index: answer.index, rewound: judged.rewound })

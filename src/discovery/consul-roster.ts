@@ -13,6 +13,8 @@ export interface Roster {
   delete(names: readonly string[]): void
   /** Looks at the traffic, and lets the busiest take the place of the quietest. */
   reassign(): void
+  /** Begins every watch anew, with a reading. */
+  restart(): void
   /** Ends every watch. */
   close(): void
 }
@@ -78,6 +80,12 @@ export function roster(
         // It is read once more, and at once: what its watch was about to hear is not lost.
         swept.add(demoted, readerOf(demoted))
         watch(promoted)
+      }
+    },
+    restart() {
+      for (const name of [...watches.keys()]) {
+        unwatch(name)
+        watch(name)
       }
     },
     close() {

@@ -11,11 +11,20 @@ const COALESCE_MS = 20
 const ERROR_QUIET_MS = 1000
 
 export interface Teller {
-  /** A successful answer has been taken in. `rewound`: although its index went backwards. */
-  answered(news: boolean, rewound: boolean): void
+  /**
+   * A successful answer has been taken in.
+   * @param query which one answered, in any words that `failed` and `outdated` use as well
+   * @param rewound although its index went backwards
+   */
+  answered(query: string, news: boolean, rewound: boolean): void
   /** The catalog may be another one now. */
   changed(): void
-  failed(where: string, failure: Failure): void
+  /** Until this query answers, the catalog is not confirmed, whatever others say. */
+  failed(query: string, failure: Failure): void
+  /** As `failed`, but there is no error to tell. */
+  outdated(query: string): void
+  /** A query that is not asked any more. */
+  forget(query: string): void
   /** Tells now what was to be told in a moment. False: there is no catalog to be told yet. */
   flush(): boolean
   close(): void
@@ -32,6 +41,8 @@ export function teller(
   let timer: NodeJS.Timeout | null = null
   /** Something that was read since the last catalog is only true if the source lost what it knew. */
   let rewound = false
+  /** Queries whose last request brought nothing. */
+  const lacking = new Set<string>()
   const quiet = new Map<string, number>()
 
   function call(listener: () => void): void {
@@ -48,10 +59,11 @@ export function teller(
     timer = null
     const next = current()
     if (next === null) return
-    const reading = { rewound: rewound && published !== null }
+    const isWhole = lacking.size === 0
+    const reading = { rewound: rewound && published !== null, ...(isWhole ? {} : { isPart: true as const }) }
     rewound = false
     if (published !== null && sameCatalog(published, next)) {
-      call(() => listeners.onFresh())
+      if (isWhole) call(() => listeners.onFresh())
     } else {
       published = next
       call(() => listeners.onCatalog(next, reading))
@@ -64,20 +76,24 @@ export function teller(
 
   return {
     changed,
-    answered(news, wasRewound) {
+    answered(query, news, wasRewound) {
+      lacking.delete(query)
       // Without news it takes nothing away, and there is nothing to be careful about.
       if (news && wasRewound) rewound = true
       if (news || published === null) changed()
-      else call(() => listeners.onFresh())
+      else if (lacking.size === 0) call(() => listeners.onFresh())
     },
-    failed(where, { message, cure, speed }) {
+    failed(query, { message, cure, speed }) {
+      lacking.add(query)
       const last = quiet.get(message)
       const now = tools.now()
       if (last !== undefined && now - last < ERROR_QUIET_MS) return
       if (quiet.size >= 100) quiet.clear()
       quiet.set(message, now)
-      call(() => listeners.onError({ where, message, cure, ...(speed === 'away' ? { away: true } : {}) }))
+      call(() => listeners.onError({ where: query, message, cure, ...(speed === 'away' ? { away: true } : {}) }))
     },
+    outdated: (query) => void lacking.add(query),
+    forget: (query) => void lacking.delete(query),
     flush() {
       if (timer !== null) publish()
       return published !== null

@@ -67,6 +67,10 @@ export type WatchRules = NameRules &
     readonly maxWatches: number
   }
 
+const namesPath = 'GET /v1/catalog/services'
+const ailingPath = 'GET /v1/health/state/any'
+const instancesPath = (service: string) => `GET /v1/health/service/${service}`
+
 /** The answer over all checks may be large when many fail: it is asked for less often than the others. */
 const AILING_RATE: BucketRule = { burst: 2, msPerToken: 200 }
 
@@ -108,6 +112,7 @@ export function consulWatch(
     /** null: it had none; undefined: there has been no answer, or the last request failed. */
     let index: string | null | undefined
     let isFirst = true
+    let hasFailed = false
     return {
       ask: requests.names,
       accept(body, seen) {
@@ -118,6 +123,7 @@ export function consulWatch(
         for (const name of removed) {
           readers.delete(name)
           wakeups.forget(name)
+          tell.forget(instancesPath(name))
         }
         for (const name of added) enlist(name)
         watched.delete(removed)
@@ -128,17 +134,23 @@ export function consulWatch(
         index = seen.index
         isFirst = false
         const news = added.length + removed.length > 0
-        tell.answered(news, seen.rewound)
+        tell.answered(namesPath, news, seen.rewound)
+        // Their requests may hang on connections that died in silence, or wait until they may try again.
+        if (hasFailed) restartWatches()
+        hasFailed = false
         return { kind: 'understood', news }
       },
       failed(failure) {
         index = undefined
-        tell.failed('GET /v1/catalog/services', failure)
+        hasFailed = true
+        tell.failed(namesPath, failure)
       },
+      outdated: () => tell.outdated(namesPath),
     }
   }
 
   function instancesQuery(name: string, isListed: () => boolean): Query {
+    const path = instancesPath(name)
     return {
       ask: requests.instances(name),
       accept(body, seen) {
@@ -148,12 +160,16 @@ export function consulWatch(
         report(name, decoded.oddities)
         swept.hold(name, () => checksOfInstances(body))
         const news = assembly.setService(name, decoded.service)
-        tell.answered(news, seen.rewound)
+        tell.answered(path, news, seen.rewound)
         return { kind: 'understood', news }
       },
       failed(failure) {
-        tell.failed(`GET /v1/health/service/${name}`, failure)
-        if (isListed() && assembly.setFailed(name, failure)) tell.changed()
+        if (!isListed()) return
+        tell.failed(path, failure)
+        if (assembly.setFailed(name, failure)) tell.changed()
+      },
+      outdated() {
+        if (isListed()) tell.outdated(path)
       },
     }
   }
@@ -165,13 +181,14 @@ export function consulWatch(
         const decoded = decodeAilingChecks(body)
         if (decoded.kind === 'unreadable') return unreadable(decoded.message)
         swept.setBlind(false)
-        tell.answered(false, false)
+        tell.answered(ailingPath, false, false)
         return { kind: 'understood', news: swept.compare(decoded.checks) }
       },
       failed(failure) {
         swept.setBlind(true)
-        tell.failed('GET /v1/health/state/any', failure)
+        tell.failed(ailingPath, failure)
       },
+      outdated() {},
     }
   }
 
@@ -200,6 +217,7 @@ export function consulWatch(
     if (swept.size === 0) {
       overChecks?.abort()
       overChecks = null
+      tell.forget(ailingPath)
       swept.compare(null)
       swept.setBlind(false)
     } else if (overChecks === null && !signal.aborted) {
@@ -208,6 +226,13 @@ export function consulWatch(
       const following = { waitMs: timing.instancesWaitMs, rate: AILING_RATE, woke }
       follow(queryReader(ailingQuery(), tools), following, overChecks)
     }
+  }
+
+  function restartWatches(): void {
+    watched.restart()
+    overChecks?.abort()
+    overChecks = null
+    superviseChecks()
   }
 
   function follow(reader: Reader, following: Parameters<typeof followQuery>[1], stop: AbortController): void {

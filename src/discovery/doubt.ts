@@ -2,15 +2,24 @@
 
 import type { CatalogService, Endpoint, EndpointId } from '../balancer/endpoint.ts'
 
-/** Why an answer is doubted: two about one service, three about the registry as a whole. */
-export type Doubt = 'most-of-service' | 'service-emptied' | 'many-services' | 'index-backwards' | 'source-was-away'
+/** Why an answer is doubted: three about single services, three about the registry as a whole. */
+export type Doubt =
+  | 'most-of-service'
+  | 'service-emptied'
+  /** Consul says something of the instance itself, but has just come back: heartbeats have had no time to arrive. */
+  | 'word-after-outage'
+  | 'loss-after-outage'
+  | 'many-services'
+  | 'index-backwards'
+
+const aboutServices: readonly Doubt[] = ['most-of-service', 'service-emptied', 'word-after-outage']
 
 /** A catalog of thousands that is read in turn does not lose a third at once: so many are too many, whatever the share. */
 const manyServices = 30
 
 /** True when the doubt is about the registry as a whole, and not about one service in it. */
 export function isOfRegistry(doubt: Doubt): boolean {
-  return doubt !== 'most-of-service' && doubt !== 'service-emptied'
+  return !aboutServices.includes(doubt)
 }
 
 /**

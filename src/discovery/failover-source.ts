@@ -37,10 +37,10 @@ export function failoverSource(
     const watches = [...standbys].map(([standby, source]) =>
       source.watch(
         {
-          onCatalog(catalog, { rewound }) {
+          onCatalog(catalog, reading) {
             if (signal.aborted) return
             standbyCatalogs.set(standby, catalog)
-            publish({ rewound, standby })
+            publish({ ...reading, standby })
           },
           onFresh() {},
           onError(error) {
@@ -54,11 +54,11 @@ export function failoverSource(
     )
     const followed = primary.watch(
       {
-        onCatalog(catalog, { rewound }) {
+        onCatalog(catalog, reading) {
           if (signal.aborted) return
           primaryCatalog = catalog
           // What it says may be news that does not show: it agreed all the same.
-          if (!publish({ rewound })) listeners.onFresh()
+          if (!publish(reading) && reading.isPart === undefined) listeners.onFresh()
         },
         onFresh() {
           if (!signal.aborted) listeners.onFresh()

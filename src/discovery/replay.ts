@@ -9,10 +9,26 @@
 
 /** What is remembered of one query's answers. */
 export interface IndexMemory {
-  /** The index of the last answer that was believed; null: none, or it had no index. */
+  /** The last index that was believed; null: none yet. An answer without an index is believed and changes nothing here. */
   readonly believed: bigint | null
-  /** The last answer that was not: its index, since when that has not grown, and when the first such answer came. */
-  readonly held: { readonly index: bigint; readonly sinceMs: number; readonly startMs: number } | null
+  /** The last answer that was not. */
+  readonly held: Held | null
+}
+
+interface Held {
+  readonly index: bigint
+  /** Since when its index has not grown; null: a failure came in between, and the time for it begins with the next answer. */
+  readonly sinceMs: number | null
+  /** When the first such answer came. */
+  readonly startMs: number
+}
+
+interface Judged {
+  readonly memory: IndexMemory
+  /** The answer must not be taken in; ask again soon. */
+  readonly old: boolean
+  /** It is taken in although it is lower: the source may have lost what it knew. */
+  readonly rewound: boolean
 }
 
 export const noMemory: IndexMemory = { believed: null, held: null }
@@ -24,30 +40,25 @@ const PATIENCE = 5
  * @param index the answer's index; null: it has none
  * @param nowMs of a clock that never goes back
  * @param patienceMs how long an index may stay lower, without growing, before it is believed after all
- * @returns `old`: the answer must not be taken in; ask again soon. `rewound`: it is taken in although it is lower, for it
- *   stays so: the source may have lost what it knew
  */
-export function judgeAge(
-  memory: IndexMemory,
-  index: bigint | null,
-  nowMs: number,
-  patienceMs: number,
-): { readonly memory: IndexMemory; readonly old: boolean; readonly rewound: boolean } {
+export function judgeAge(memory: IndexMemory, index: bigint | null, nowMs: number, patienceMs: number): Judged {
   const { believed, held } = memory
-  if (index === null || believed === null || index >= believed) {
-    return { memory: { believed: index, held: null }, old: false, rewound: false }
-  }
+  if (index === null || believed === null || index >= believed) return believe(memory, index)
   if (held === null) {
     return { memory: { believed, held: { index, sinceMs: nowMs, startMs: nowMs } }, old: true, rewound: false }
   }
-  const sinceMs = index > held.index ? nowMs : held.sinceMs
-  if (nowMs - sinceMs >= patienceMs || nowMs - held.startMs >= patienceMs * PATIENCE) {
-    return { memory: { believed: index, held: null }, old: false, rewound: true }
-  }
+  const sinceMs = held.sinceMs === null || index > held.index ? nowMs : held.sinceMs
+  if (nowMs - sinceMs >= patienceMs || nowMs - held.startMs >= patienceMs * PATIENCE) return believe(memory, index)
   return { memory: { believed, held: { index, sinceMs, startMs: held.startMs } }, old: true, rewound: false }
 }
 
-/** After a failure the patience begins anew: the server may have died once more. */
-export function afterFailure(memory: IndexMemory): IndexMemory {
-  return { believed: memory.believed, held: null }
+/** Takes an answer for true, whatever its index: its time is up, or a leader gave it that has made sure it is one. */
+export function believe({ believed }: IndexMemory, index: bigint | null): Judged {
+  const rewound = index !== null && believed !== null && index < believed
+  return { memory: { believed: index ?? believed, held: null }, old: false, rewound }
+}
+
+/** After a failure the time for an index to grow begins anew: the server may have died once more. */
+export function afterFailure({ believed, held }: IndexMemory): IndexMemory {
+  return { believed, held: held === null ? null : { ...held, sinceMs: null } }
 }

@@ -6,6 +6,8 @@ import type { Catalog } from '../balancer/endpoint.ts'
 export interface Reading {
   /** The source knows less than it did before, and stays so: its index went backwards. It may have lost its data. */
   readonly rewound: boolean
+  /** Some of it could not be read of late and is as it was before: the catalog is not confirmed by this. */
+  readonly isPart?: true
   /** The standby datacenter that spoke; then it says nothing of how old the catalog is. Absent: the first one did. */
   readonly standby?: string
 }
@@ -13,7 +15,7 @@ export interface Reading {
 export interface SourceListeners {
   /** A complete, believed answer whose content differs from the last one given (or the first one). */
   readonly onCatalog: (catalog: Catalog, reading: Reading) => void
-  /** The source was reached and agreed with what is known: the age of the catalog starts anew. */
+  /** The source was reached and agreed with all that is known: the age of the catalog starts anew. */
   readonly onFresh: () => void
   /**
    * The source could not be read or understood. The last catalog stays. While it goes on this is called again and again,

@@ -94,7 +94,7 @@ describe('what Consul says of an instance itself', () => {
       false,
       false,
       'web: A*B*',
-      ['web A held (source-was-away)', 'web B held (source-was-away)'],
+      ['web A held (loss-after-outage)', 'web B held (loss-after-outage)'],
     ],
     [
       'that only the agent of its node is silent is not about the instance',
@@ -110,6 +110,31 @@ describe('what Consul says of an instance itself', () => {
     world.answer(answerOf({ web: '' }, { web: [absent('A', agentLost), absent('B', agentLost)] }))
     expect(world.table()).toBe(table)
     expect(world.told).toEqual(told)
+  })
+
+  test('right after Consul was away, instances that turn critical one after the other are held one after the other', () => {
+    const world = newAdmissionWorld()
+    world.answer(answerOf({ web: 'ABC' }))
+    world.settled = false
+    world.answer(answerOf({ web: 'BC' }, { web: [absent('A')] }))
+    world.answer(answerOf({ web: 'C' }, { web: [absent('A'), absent('B')] }))
+    world.answer(answerOf({ web: '' }, { web: [absent('A'), absent('B'), absent('C')] }))
+    expect(world.table()).toBe('web: A*B*C*')
+    expect(world.told).toEqual([
+      'web A held (word-after-outage)',
+      'web B held (word-after-outage)',
+      'web C held (loss-after-outage)',
+    ])
+    world.answer(answerOf({ web: 'ABC' }))
+    expect(world.table()).toBe('web: ABC')
+  })
+
+  test('right after Consul was away, a single instance that is gone without a word is gone at once', () => {
+    const world = newAdmissionWorld()
+    world.answer(answerOf({ web: 'ABC' }))
+    world.settled = false
+    world.answer(answerOf({ web: 'AB' }))
+    expect(world.table()).toBe('web: AB')
   })
 
   test('if it holds that word for long enough after it was away, it is obeyed, without a further answer', () => {
@@ -266,7 +291,7 @@ describe('a registry that has lost its data', () => {
 
   test('of which nothing shows but that it was away a moment ago: its only service is kept while it answers', () => {
     const world = lost(false, false, 'a')
-    expect(world.told[0]).toBe('a A held (source-was-away)')
+    expect(world.told[0]).toBe('a A held (loss-after-outage)')
     world.traffic('a', 'A', 'good')
     world.settled = true
     world.pass(holdMs)

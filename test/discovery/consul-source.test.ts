@@ -163,7 +163,7 @@ describe.each(wrongAnswers)('a fake Consul that answers %s', (_, answerWrongly, 
     consul.wake()
     await waitFor('an error', () => followed.errors.length > 0)
     const [error] = followed.errors
-    expect(error).toEqual({
+    expect(error).toMatchObject({
       where: typeof where === 'string' ? where : expect.stringMatching(where),
       message: expect.stringMatching(message),
       cure: expect.stringMatching(/\w/),
@@ -299,7 +299,50 @@ describe('a fake Consul whose index is odd', () => {
   })
 })
 
+describe('a fake Consul that answers one query and fails another', () => {
+  test('is not fresh before all of it can be read again, and then at once', async () => {
+    follow({}, { namesWaitMs: 30, instancesWaitMs: 30 })
+    await followed.until('web', ['10.0.0.1:80*1'])
+    consul.misbehave = (request, answer) => (ofWeb(request) ? void answer.writeHead(500).end() : false)
+    await waitFor('it has failed', () => followed.errors.length > 0)
+    const { fresh } = followed
+    consul.set('api', [91])
+    await followed.until('api', ['10.0.0.1:91*1'])
+    const asked = consul.requests.length
+    await waitFor('it is asked many times', () => consul.requests.length >= asked + 20)
+    expect(followed.fresh).toBe(fresh)
+    consul.misbehave = null
+    await waitFor('it is fresh', () => followed.fresh > fresh)
+  })
+
+  test('for good, of a service that leaves then: what is left is fresh', async () => {
+    follow({}, { namesWaitMs: 30, instancesWaitMs: 30 })
+    await followed.until('web', ['10.0.0.1:80*1'])
+    consul.misbehave = (request, answer) => (ofWeb(request) ? void answer.writeHead(403).end() : false)
+    await waitFor('it has failed', () => followed.errors.length > 0)
+    const { fresh } = followed
+    consul.set('web', null)
+    await followed.until('web', undefined)
+    await waitFor('it is fresh', () => followed.fresh > fresh)
+  })
+})
+
 describe('a fake Consul that hangs', () => {
+  test('and answers again, but not on the connections that it had: every watch is begun anew', async () => {
+    follow({}, { namesWaitMs: 50, instancesWaitMs: 60_000, deadlineMs: 150 })
+    await followed.until('web', ['10.0.0.1:80*1'])
+    await waitFor('it blocks', () => consul.requests.filter(ofWeb).some(({ index }) => index !== null))
+    consul.misbehave = () => true
+    await waitFor('the silence is told', () => followed.errors.some(({ message }) => /no answer/.test(message)))
+    // Nobody is woken: what waits for news of web waits in vain.
+    consul.misbehave = (request, answer) => {
+      if (!ofWeb(request)) return false
+      answer.writeHead(200, { 'x-consul-index': '101' }).end(instancesJson('web', [81]))
+      return true
+    }
+    await followed.until('web', ['10.0.0.1:81*1'])
+  })
+
   const short = { namesWaitMs: 50, instancesWaitMs: 50, deadlineMs: 150 }
 
   test.each<[string, (answer: ServerResponse) => void]>([
@@ -566,11 +609,18 @@ describe('a fake Consul that is read again on demand', () => {
     expect(followed.endpoints('web')).toEqual(['10.0.0.1:80*1'])
   })
 
-  test('has not been when the answer is older than what is known', async () => {
+  test('asks the leader, so an answer that is older than what is known is believed, and told as a step back', async () => {
     await start(128)
+    const before = consul.requests.length
     secretly([], 50)
-    expect(await reread(['web'])).toBe(false)
-    expect(followed.endpoints('web')).toEqual(['10.0.0.1:80*1'])
+    expect(await reread(['web'])).toBe(true)
+    expect(followed.endpoints('web')).toEqual([])
+    expect(followed.rewound.at(-1)).toBe(true)
+    const asked = consul.requests.slice(before).filter(({ index }) => index === null)
+    expect(asked.map(({ query }) => [query.get('consistent'), query.get('stale')])).toEqual([
+      ['1', null],
+      ['1', null],
+    ])
   })
 
   test('has not been when nobody watches (any more), or when it is given up', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { afterFailure, type IndexMemory, judgeAge, noMemory } from '../../src/discovery/replay.ts'
+import { afterFailure, believe, type IndexMemory, judgeAge, noMemory } from '../../src/discovery/replay.ts'
 
 const PATIENCE_MS = 2000
 
@@ -106,13 +106,13 @@ test.each<[string, [number | null, number][], boolean[]]>([
     [true, false, true, true, false],
   ],
   [
-    'an answer without an index cannot be judged',
+    'an answer without an index cannot be judged, and does not make forget what was believed',
     [
       [7, 0],
       [null, 1],
       [3, 2],
     ],
-    [true, true, true],
+    [true, true, false],
   ],
 ])('believed: %s', (_, answers, expected) => {
   expect(believed(answers)).toEqual(expected)
@@ -131,6 +131,24 @@ test('a failure in between keeps what is known, and renews the patience', () => 
     ),
   ).toEqual([false, false, true])
   expect(believed([[5, 5000]], held)).toEqual([true])
+})
+
+test('failures again and again do not keep a lower index from being believed for ever', () => {
+  let memory: IndexMemory = { believed: 9n, held: null }
+  let believedAtMs = Number.POSITIVE_INFINITY
+  for (let atMs = 0; atMs <= PATIENCE_MS * 10 && believedAtMs === Number.POSITIVE_INFINITY; atMs += 1_500) {
+    const judged = judgeAge(memory, 5n, atMs, PATIENCE_MS)
+    if (!judged.old) believedAtMs = atMs
+    memory = afterFailure(judged.memory)
+  }
+  expect(believedAtMs).toBeLessThanOrEqual(PATIENCE_MS * 5 + 1_500)
+})
+
+test('what a leader says that has made sure it is one is believed at once, and told when it is a step back', () => {
+  const memory: IndexMemory = { believed: 9n, held: null }
+  expect(believe(memory, 5n)).toEqual({ memory: { believed: 5n, held: null }, old: false, rewound: true })
+  expect(believe(memory, 9n)).toMatchObject({ rewound: false })
+  expect(believe(memory, null)).toMatchObject({ memory: { believed: 9n }, rewound: false })
 })
 
 test.each<[string, [number | null, number][], boolean[]]>([

@@ -7,8 +7,8 @@
 
 import { parseArgs } from 'node:util'
 import { consulAway, consulAwayFull } from './consul-away.ts'
-import { deploy, deployFull } from './deploy.ts'
 import { consulFaultsDrill, faultsFull } from './consul-faults.ts'
+import { deploy, deployFull } from './deploy.ts'
 import { drain, drainFull } from './drain.ts'
 import { even, evenFull } from './even.ts'
 import type { Findings } from './findings.ts'
