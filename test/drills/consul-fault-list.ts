@@ -67,8 +67,6 @@ const backWithCritical: ConsulFault = {
   ...downWithChecks,
   title: 'down for longer than its TTL checks last: all are critical until their next beat',
   check: { Name: 'beat', TTL: '1s', Status: 'passing' },
-  mayLose: true,
-  needs: 'admission',
   play: () => ({
     begin: async (stage) => {
       stage.beat(false)
@@ -134,7 +132,6 @@ const instancesFail: ConsulFault = {
   isReplacing: true,
   seconds: { small: 2, full: 25 },
   says: stale,
-  needs: 'whole freshness',
   play: () => ({
     begin: async ({ way, poke }) => {
       const answer = (request: ProxiedRequest) => (request.target.startsWith(namesPath) ? null : noLeader(request))
@@ -179,7 +176,6 @@ function narrowed(title: string, rules: string): ConsulFault {
     agent: { aclToken: randomUUID() },
     // For less long than an empty answer is held.
     seconds: { small: 1, full: 6 },
-    needs: 'admission',
     play: async (consul, service) => {
       const policy = { Name: 'evenkeel', Rules: rulesFor(service) }
       const { ID } = await put(consul, '/v1/acl/policy', policy)
@@ -220,7 +216,6 @@ const restartedEmpty: ConsulFault = {
   agent: {},
   isDirect: true,
   seconds: { small: 3, full: 6 },
-  needs: 'admission',
   play: () => ({
     begin: async ({ consul }) => {
       await consul.kill('SIGKILL')
@@ -240,7 +235,6 @@ function empty(kind: Parameters<typeof emptyCatalog>[0]): ConsulFault {
     ...(kind === 'higher index' ? { agent: {} } : {}),
     isReplacing: true,
     seconds: { small: 3, full: 6 },
-    needs: 'admission',
     play: () => ({
       begin: ({ way }) => way.set({ kind: 'replace', answer: emptyCatalog(kind) }),
       end: async ({ way }) => {

@@ -70,10 +70,6 @@ export interface ConsulFault {
   readonly seconds?: { readonly small: number; readonly full: number }
   /** What `/readyz` must come to say meanwhile; absent at a size: anything. */
   readonly says?: { readonly small?: 'stale'; readonly full?: 'stale' }
-  /** Consul itself says that instances are not well: that is obeyed, if not to the last one. */
-  readonly mayLose?: true
-  /** What must be built before it can be lived through. */
-  readonly needs?: 'admission' | 'whole freshness'
   readonly play: (consul: ConsulAgent, service: string) => Play | Promise<Play>
 }
 
@@ -100,7 +96,7 @@ export interface FaultReport {
 /** What was not as it should be while a fault was lived through; empty: all was. */
 export function complaintsOf(
   report: FaultReport,
-  fault: Pick<ConsulFault, 'says' | 'isReplacing' | 'mayLose'>,
+  fault: Pick<ConsulFault, 'says' | 'isReplacing'>,
   size: FaultSize,
 ): readonly string[] {
   const { requests, failed, failures, lost, readyz, endedMs } = report
@@ -110,7 +106,7 @@ export function complaintsOf(
   const tookBack = says !== undefined && during.slice(during.indexOf(says)).some((state) => state !== says)
   const wrong: [boolean, string][] = [
     [failed > 0, `${failed} of ${requests} requests failed: ${failures.join('; ')}`],
-    [lost.length > 0 && fault.mayLose !== true, `endpoints left the table: ${lost.join(', ')}`],
+    [lost.length > 0, `endpoints left the table: ${lost.join(', ')}`],
     [says !== undefined && !during.includes(says), `/readyz never said ${says}`],
     // One that is mended at once, and not by an agent's start.
     [fault.isReplacing === true && tookBack, `/readyz said ${during.join(', ')} before it was over`],

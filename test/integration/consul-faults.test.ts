@@ -17,9 +17,6 @@ import {
 import { downAtStart, downAtStartWithSnapshot, staleAtStart } from '../drills/consul-start.ts'
 import { scoped } from '../drills/scope.ts'
 
-/** What is not built yet: its tests are here and wait for it. */
-const built = { admission: false, snapshot: false, wholeFreshness: false }
-
 let shared: SharedWorld
 const ends: (() => unknown)[] = []
 beforeAll(async () => {
@@ -49,38 +46,18 @@ function startWithSnapshot(service: string, comesBack: 'as it was' | 'empty'): P
   return scoped((scope) => downAtStartWithSnapshot(scope, shared, service, faultsSmall, comesBack))
 }
 
-describe.skipIf(!built.snapshot)('with a snapshot', () => {
+describe('with a snapshot', () => {
   test('Consul is down at the start: it serves what it knew, says stale, and follows Consul once it is there', async () => {
     const report = await startWithSnapshot('fault-snapshot', 'as it was')
     expect(complaintsOf(report, staleAtStart, faultsSmall)).toEqual([])
   }, 60_000)
 
-  test.skipIf(!built.admission)(
-    'Consul is down at the start and comes back empty: it goes on with what it knew',
-    async () => {
-      const report = await startWithSnapshot('fault-snapshot-empty', 'empty')
-      expect(complaintsOf(report, staleAtStart, faultsSmall)).toEqual([])
-    },
-    60_000,
-  )
+  test('Consul is down at the start and comes back empty: it goes on with what it knew', async () => {
+    const report = await startWithSnapshot('fault-snapshot-empty', 'empty')
+    expect(complaintsOf(report, staleAtStart, faultsSmall)).toEqual([])
+  }, 60_000)
 })
 
 describe.concurrent('no request fails, no endpoint is lost and /readyz tells; Consul, or the way to it:', () => {
-  for (const fault of consulFaults.filter(({ needs }) => needs === undefined)) {
-    test(fault.title, () => play(fault), limitMs)
-  }
+  for (const fault of consulFaults) test(fault.title, () => play(fault), limitMs)
 })
-
-describe.skipIf(!built.admission).concurrent('with admission, the same; Consul, or the way to it:', () => {
-  for (const fault of consulFaults.filter(({ needs }) => needs === 'admission')) {
-    test(fault.title, () => play(fault), limitMs)
-  }
-})
-
-describe
-  .skipIf(!built.wholeFreshness)
-  .concurrent('with a freshness that hears of every query, the same; Consul, or the way to it:', () => {
-    for (const fault of consulFaults.filter(({ needs }) => needs === 'whole freshness')) {
-      test(fault.title, () => play(fault), limitMs)
-    }
-  })
