@@ -65,7 +65,7 @@ export function doubtText(doubt: Doubt): string {
 const meaning: Readonly<Record<Decision['kind'], string>> = {
   held: 'endpoints that the catalog leaves out are held: they stay in rotation until that is confirmed',
   returned: 'held endpoints are listed again: they stay',
-  confirmed: 'held endpoints are gone: a second read left them out too, and requests to them fail',
+  confirmed: 'held endpoints are gone: further reads left them out too, and requests to them fail or there are none',
   explained: 'held endpoints are gone: the catalog says why',
   expired: 'held endpoints are gone: the hold is over, and nothing contradicted the catalog',
   kept: 'endpoints are kept although the catalog has lost them: they answer. POST /api/catalog/accept applies the catalog',

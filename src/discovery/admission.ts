@@ -8,7 +8,7 @@
  *     ┌────────┐ ───────────────────────────▶ ┌──────┐  hold is over, and traffic contradicts  ┌──────┐
  *     │ listed │                              │ held │ ───────── a loss of data ─────────────▶ │ kept │
  *     └────────┘ ◀─────── listed again ────── └──────┘                                         └──────┘
- *       │    ▲                                   │ read twice, and failing                         │ failing
+ *       │    ▲                                   │ read again, and failing or silent               │ failing
  *       │    └───────────── listed again ────────┼─────────────────────────────────────────────────┤
  *       │ left out without doubt,                │ hold is over                                    │
  *       ▼ or Consul says why                     ▼ Consul says why · accepted by a person          ▼ … likewise
@@ -67,7 +67,7 @@ export interface Decision {
     | 'held'
     /** Listed again. */
     | 'returned'
-    /** Gone: a second read left it out too, and requests to it fail. */
+    /** Gone: a second read left it out too and requests to it fail, or a third did and there were none. */
     | 'confirmed'
     /** Gone: Consul says of the instance itself why. */
     | 'explained'
@@ -166,7 +166,7 @@ export function settle(before: Admission, given: Circumstances): Verdict {
       continue
     }
     const evidence = evidenceOn(suspect, given)
-    if (evidence === 'failing' && (suspect.kept || suspect.reads > 0)) {
+    if (isConfirmed(suspect, evidence)) {
       if (isOfRegistry(suspect.doubt)) failed += 1
       decisions.push({ kind: 'confirmed', suspect })
       continue
@@ -247,11 +247,19 @@ function newSuspect(service: string, endpoint: Endpoint, doubt: Doubt, given: Ci
   }
 }
 
+type Evidence = 'failing' | 'answering' | 'silent'
+
+/**
+ * Reads and traffic agree that it is gone. Of one that nobody asked two reads are enough if the doubt is about a service
+ * alone: the registry would have the last word on that anyway.
+ */
+function isConfirmed({ kept, reads, doubt }: Suspect, evidence: Evidence): boolean {
+  if (evidence === 'failing') return kept || reads >= 1
+  return evidence === 'silent' && reads >= 2 && (doubt === 'most-of-service' || doubt === 'service-emptied')
+}
+
 /** What traffic has shown since it became a suspect. A single fault may be an accident; two in a row are a sign. */
-function evidenceOn(
-  { service, endpoint, goodAtStart }: Suspect,
-  given: Circumstances,
-): 'failing' | 'answering' | 'silent' {
+function evidenceOn({ service, endpoint, goodAtStart }: Suspect, given: Circumstances): Evidence {
   const vitals = given.vitals(service, endpoint.id)
   if (vitals === null) return 'silent'
   if (vitals.state !== 'healthy' || vitals.faultsInRow >= 2) return 'failing'

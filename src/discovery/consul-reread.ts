@@ -1,27 +1,47 @@
 /** Is it still so? Asks once more, now, so that an answer can be confirmed; beside the loops, and through the same readers. */
 
 import { setMaxListeners } from 'node:events'
-import type { Reader } from './consul-loop.ts'
+import type { How, Reader } from './consul-loop.ts'
 
 /** Requests at a time. */
 export const REREAD_PARALLEL = 4
 
+export interface Rereading {
+  /**
+   * Reads the list of services and then these, in Consul's consistent mode. False: not all could be read, or a signal was
+   * aborted.
+   */
+  confirm(names: Reader, services: readonly string[], signal: AbortSignal): Promise<boolean>
+  /**
+   * Reads these as any server has them. Their watches are not begun anew for it: a blocking request that is given up
+   * holds its connection at the agent until its wait is over, and an agent grants only so many.
+   */
+  catchUp(services: readonly string[], signal: AbortSignal): Promise<boolean>
+}
+
 /**
- * @param names reads the list of services
- * @param readers of the services that are listed; changes with what `names` reads
- * @param flush tells what has been read; false: the catalog is not known yet
+ * @param readers of the services that are listed
  * @param ended aborted when the watch ends
- * @returns see `CatalogSource.reread`
  */
-export function rereader(
-  names: Reader,
-  readers: ReadonlyMap<string, Reader>,
-  flush: () => boolean,
-  ended: AbortSignal,
-): (services: readonly string[], signal: AbortSignal) => Promise<boolean> {
+export function rereading(readers: ReadonlyMap<string, Reader>, ended: AbortSignal): Rereading {
   const inTurn = atMost(REREAD_PARALLEL)
 
-  return async (services, signal) => {
+  /** One that is not listed has been read: it is not there. So has one that leaves meanwhile. */
+  async function readServices(services: readonly string[], how: How, signal: AbortSignal): Promise<boolean> {
+    const all = await Promise.all(
+      [...new Set(services)].map(async (name) => {
+        const reader = readers.get(name)
+        return reader === undefined || (await read(reader, how, signal)) || readers.get(name) !== reader
+      }),
+    )
+    return all.every(Boolean) && !signal.aborted
+  }
+
+  function read(reader: Reader, how: How, signal: AbortSignal): Promise<boolean> {
+    return inTurn(async () => !signal.aborted && (await reader.read(how, signal)).kind === 'understood')
+  }
+
+  async function untilEither(signal: AbortSignal, work: (stop: AbortSignal) => Promise<boolean>): Promise<boolean> {
     const stop = new AbortController()
     setMaxListeners(0, stop.signal)
     const abort = () => stop.abort()
@@ -29,21 +49,20 @@ export function rereader(
       if (either.aborted) return false
       either.addEventListener('abort', abort)
     }
-    const read = (reader: Reader): Promise<boolean> =>
-      inTurn(async () => !stop.signal.aborted && (await reader.read('consistent', stop.signal)).kind === 'understood')
     try {
-      if (!(await read(names))) return false
-      const all = await Promise.all(
-        [...new Set(services)].map(async (name) => {
-          const reader = readers.get(name)
-          // One that is not listed has been read: it is not there. So has one that leaves meanwhile.
-          return reader === undefined || (await read(reader)) || readers.get(name) !== reader
-        }),
-      )
-      return flush() && all.every(Boolean) && !stop.signal.aborted
+      return await work(stop.signal)
     } finally {
       for (const either of [signal, ended]) either.removeEventListener('abort', abort)
     }
+  }
+
+  return {
+    confirm: (names, services, signal) =>
+      untilEither(
+        signal,
+        async (stop) => (await read(names, 'consistent', stop)) && (await readServices(services, 'consistent', stop)),
+      ),
+    catchUp: (services, signal) => untilEither(signal, (stop) => readServices(services, null, stop)),
   }
 }
 

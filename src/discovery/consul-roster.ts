@@ -13,8 +13,8 @@ export interface Roster {
   delete(names: readonly string[]): void
   /** Looks at the traffic, and lets the busiest take the place of the quietest. */
   reassign(): void
-  /** Begins every watch anew, with a reading. */
-  restart(): void
+  /** Who has a watch. */
+  names(): readonly string[]
   /** Ends every watch. */
   close(): void
 }
@@ -82,12 +82,7 @@ export function roster(
         watch(promoted)
       }
     },
-    restart() {
-      for (const name of [...watches.keys()]) {
-        unwatch(name)
-        watch(name)
-      }
-    },
+    names: () => [...watches.keys()],
     close() {
       for (const name of [...watches.keys()]) unwatch(name)
     },

@@ -59,7 +59,7 @@ export interface ConsulDeps {
 export const consulTiming: ConsulTiming = {
   ...sweepTiming,
   namesWaitMs: 10_000,
-  instancesWaitMs: 55_000,
+  instancesWaitMs: 25_000,
   catchUpMs: 2000,
   reassignMs: 30_000,
   deadlineMs: 15_000,

@@ -21,7 +21,7 @@ import {
   type Reader,
   supervise,
 } from './consul-loop.ts'
-import { rereader } from './consul-reread.ts'
+import { rereading } from './consul-reread.ts'
 import { roster } from './consul-roster.ts'
 import { decodeServiceNames, type NameRules } from './consul-services.ts'
 import { type SweepTiming, sweep } from './consul-sweep.ts'
@@ -102,6 +102,8 @@ export function consulWatch(
     tools.log.error({ err: error }, 'a loop of the Consul source failed and starts anew')
   const swept = sweep(timing, wakeups.woke, onBug, tools)
   const watched = roster(rules.maxWatches, swept, readerOf, startWatch, tools.traffic)
+  const again = rereading(readers, signal)
+  const main = new AbortController()
   let overChecks: AbortController | null = null
 
   function unreadable(message: string): Accepted {
@@ -135,14 +137,15 @@ export function consulWatch(
         isFirst = false
         const news = added.length + removed.length > 0
         tell.answered(namesPath, news, seen.rewound)
-        // Their requests may hang on connections that died in silence, or wait until they may try again.
-        if (hasFailed) restartWatches()
+        if (hasFailed) again.catchUp(watched.names(), main.signal).catch(onBug)
         hasFailed = false
         return { kind: 'understood', news }
       },
       failed(failure) {
         index = undefined
         hasFailed = true
+        // Their requests may wait on connections that died in silence: what they have not said proves nothing.
+        for (const name of watched.names()) tell.outdated(instancesPath(name))
         tell.failed(namesPath, failure)
       },
       outdated: () => tell.outdated(namesPath),
@@ -228,13 +231,6 @@ export function consulWatch(
     }
   }
 
-  function restartWatches(): void {
-    watched.restart()
-    overChecks?.abort()
-    overChecks = null
-    superviseChecks()
-  }
-
   function follow(reader: Reader, following: Parameters<typeof followQuery>[1], stop: AbortController): void {
     start((own) => supervise(() => followQuery(reader, following, tools, own), onBug, tools, own), stop)
   }
@@ -255,7 +251,6 @@ export function consulWatch(
 
   async function run(): Promise<void> {
     if (signal.aborted) return
-    const main = new AbortController()
     start((own) => swept.run(own), main)
     start((own) => supervise(() => reassign(own), onBug, tools, own), main)
     follow(names, { waitMs: timing.namesWaitMs, woke: (news) => wakeups.woke(null, news) }, main)
@@ -270,7 +265,7 @@ export function consulWatch(
   const names = queryReader(namesQuery(), tools)
   return {
     done: run(),
-    reread: rereader(names, readers, tell.flush, signal),
+    reread: async (services, stop) => (await again.confirm(names, services, stop)) && tell.flush(),
     view: () => ({ watched: watched.watched, swept: swept.size, sweepRoundMs: swept.roundMs, ...wakeups.view() }),
   }
 }

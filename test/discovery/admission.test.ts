@@ -222,6 +222,25 @@ describe('a hold', () => {
     expect(world.told.at(-1)).toBe('web A confirmed')
   })
 
+  test('ends for an endpoint that nobody asks, once two further reads have left it out as well', () => {
+    const world = emptied()
+    world.traffic('web', 'B', 'good')
+    world.pass(1_000)
+    world.readAgain()
+    expect(world.table()).toBe('api: XYZ, web: A*B*')
+    world.readAgain()
+    expect(world.table()).toBe('api: XYZ, web: B*')
+    expect(world.told.at(-1)).toBe('web A confirmed')
+  })
+
+  test('about the registry does not end for one that nobody asks, however often it is read', () => {
+    const world = newAdmissionWorld()
+    world.answer(answerOf(services('abc')))
+    world.answer(answerOf({}))
+    for (const _ of Array(4)) world.readAgain()
+    expect(world.table()).toBe('a: A*B*, b: A*B*, c: A*B*')
+  })
+
   test('does not end for a single fault, nor for a read that began before it', () => {
     const world = emptied()
     world.traffic('web', 'A', 1)
