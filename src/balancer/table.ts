@@ -39,31 +39,38 @@ export function reconcile(
   context: PoolContext,
 ): { readonly table: RoutingTable; readonly change: TableChange } {
   const changes: ServiceChange[] = []
-  const pools = new Map<string, Pool>()
+  // Most changes are within a service: then the list, of thousands perhaps, is not made anew.
+  const pools = hasSameNames(previous, catalog) ? null : new Map<string, Pool>()
   // What is in the first catalog of all has not joined: it was there before we were.
   const joinedMs = previous === emptyTable ? Number.NEGATIVE_INFINITY : context.now()
   for (const [name, service] of catalog.services) {
     const pool = previous.pools.get(name)
     if (pool === undefined) {
-      pools.set(name, new Pool(name, service, context, joinedMs))
+      pools?.set(name, new Pool(name, service, context, joinedMs))
       changes.push({ name, kind: 'added', joined: service.endpoints, left: [], reweighted: [] })
       continue
     }
-    pools.set(name, pool)
+    pools?.set(name, pool)
     if (sameService(pool.service, service)) continue
     changes.push({ name, kind: 'changed', ...difference(pool.service, service) })
     pool.update(service)
   }
   for (const [name, pool] of previous.pools) {
-    if (pools.has(name)) continue
+    if (pools === null || pools.has(name)) continue
     changes.push({ name, kind: 'removed', joined: [], left: pool.service.endpoints, reweighted: [] })
     pool.update({ endpoints: [], absent: [] })
   }
   if (changes.length === 0) return { table: previous, change: { kind: 'unchanged' } }
   return {
-    table: { pools, departed: departedAfter(previous, changes, context.now()) },
+    table: { pools: pools ?? previous.pools, departed: departedAfter(previous, changes, context.now()) },
     change: { kind: 'changed', services: changes },
   }
+}
+
+function hasSameNames({ pools }: RoutingTable, { services }: Catalog): boolean {
+  if (pools.size !== services.size) return false
+  for (const name of services.keys()) if (!pools.has(name)) return false
+  return true
 }
 
 /** True when the service is in the catalog, or left it so recently that it counts as known. */
