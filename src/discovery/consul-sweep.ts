@@ -44,6 +44,8 @@ interface Swept {
   readonly reader: Reader
   /** Failures since it was last read, or since it came. */
   failures: number
+  /** It has been asked for, whatever came of it. */
+  tried: boolean
   /** What its last reading said of its checks; null: it has not been read. */
   held: ServiceChecks | null
   /** What the query over all checks says of them, and how often it was read again in vain because of that. */
@@ -58,6 +60,8 @@ interface Round {
 
 export interface Sweep {
   readonly size: number
+  /** How many have not been asked for yet. */
+  readonly untried: number
   names(): IterableIterator<string>
   add(name: string, reader: Reader): void
   delete(name: string): void
@@ -77,17 +81,20 @@ export interface Sweep {
 
 /**
  * @param readAgain told of every reading that the query over all checks asked for, and whether it brought news
+ * @param onAllTried told whenever none is left that has not been asked for
  * @param onBug told what a reader throws, which is not supposed to
  */
 export function sweep(
   timing: SweepTiming,
   readAgain: (name: string, news: boolean) => void,
+  onAllTried: () => void,
   onBug: (error: unknown) => void,
   tools: LoopTools,
 ): Sweep {
   const all = new Map<string, Swept>()
   const queue = turns<Round>()
   let latest: AilingChecks | null = null
+  let untried = 0
   let failures = 0
   let hurried = false
   let blind = false
@@ -104,10 +111,17 @@ export function sweep(
     return isNew && wanted !== swept.held.ailing
   }
 
+  function noteTry(name: string, swept: Swept): void {
+    if (swept.tried || all.get(name) !== swept) return
+    swept.tried = true
+    untried -= 1
+    if (untried === 0) onAllTried()
+  }
+
   async function readOne({ name, level, note }: Turn<Round>, signal: AbortSignal): Promise<void> {
     const swept = all.get(name)
     if (swept !== undefined) {
-      const heard = await swept.reader.read(null, signal)
+      const heard = await swept.reader.read(null, signal).finally(() => noteTry(name, swept))
       if (heard.kind === 'understood' && level === 'doubted') readAgain(name, heard.news)
       if (all.get(name) === swept) await takeIn(name, swept, heard, signal)
     }
@@ -202,15 +216,20 @@ export function sweep(
     get size() {
       return all.size
     },
+    get untried() {
+      return untried
+    },
     get roundMs() {
       return all.size === 0 ? null : roundMs
     },
     names: () => all.keys(),
     add(name, reader) {
-      all.set(name, { reader, failures: 0, held: null, wanted: null, doubts: 0 })
+      untried += 1
+      all.set(name, { reader, failures: 0, tried: false, held: null, wanted: null, doubts: 0 })
       queue.add(name, 'unread')
     },
     delete(name) {
+      if (all.get(name)?.tried === false) untried -= 1
       all.delete(name)
       queue.delete(name)
     },
