@@ -26,6 +26,8 @@ interface Entry {
   failures: number
   firstFailureMs: number
   lastFailure: Failure | null
+  /** What is said of it while it has never been read: two ways of the same trouble that take turns are no news each time. */
+  shown: Failure | null
 }
 
 export interface CatalogAssembly {
@@ -66,7 +68,7 @@ export function catalogAssembly(now: () => number): CatalogAssembly {
       for (const name of [...new Set(names)].sort(compareText)) {
         const record = before.get(name)
         if (record === undefined) added.push(name)
-        after.set(name, record ?? { known: null, failures: 0, firstFailureMs: 0, lastFailure: null })
+        after.set(name, record ?? { known: null, failures: 0, firstFailureMs: 0, lastFailure: null, shown: null })
       }
       const removed = [...before.keys()].filter((name) => !after.has(name))
       records = after
@@ -78,6 +80,7 @@ export function catalogAssembly(now: () => number): CatalogAssembly {
       if (record === undefined) return false
       record.failures = 0
       record.lastFailure = null
+      record.shown = null
       if (record.known !== null && sameService(record.known, service)) return false
       record.known = service
       return true
@@ -89,6 +92,7 @@ export function catalogAssembly(now: () => number): CatalogAssembly {
       if (record.failures === 0) record.firstFailureMs = now()
       record.failures += 1
       record.lastFailure = failure
+      if (record.shown?.speed !== failure.speed) record.shown = failure
       return record.known === null
     },
 
@@ -98,7 +102,7 @@ export function catalogAssembly(now: () => number): CatalogAssembly {
       const services = new Map<string, CatalogService>()
       for (const [name, record] of records) {
         if (record.known !== null) services.set(name, record.known)
-        else if (gaveUp(record)) services.set(name, unreadService(record.lastFailure))
+        else if (gaveUp(record)) services.set(name, unreadService(record.shown))
       }
       return { services }
     },

@@ -66,6 +66,20 @@ describe('the first catalog', () => {
     ])
   })
 
+  test('names the first reason while it goes on failing in the same way, for each word would be another catalog', () => {
+    const all = assembly()
+    const reason = () => all.catalog()?.services.get('api')?.absent[0]?.reason
+    all.setNames(['web', 'api'])
+    all.setService('web', service(80))
+    all.fail('api', 3, away)
+    all.later(10_000)
+    expect(reason()).toBe('could not be read: refused')
+    all.fail('api', 1, { ...away, message: 'reset' })
+    expect(reason()).toBe('could not be read: refused')
+    all.fail('api', 1, denied)
+    expect(reason()).toBe('could not be read: denied')
+  })
+
   test('waits 10 s for one that gets no answer while others do', () => {
     const all = assembly()
     all.setNames(['web', 'api'])
