@@ -17,7 +17,7 @@ import type { Failure } from './consul-failure.ts'
 import { compareText } from './untrusted-text.ts'
 
 const ATTEMPTS = 3
-/** How long a service may go without any answer while others get theirs. */
+/** How long a service may go without any answer while others have theirs, and at the start while no other gets its first. */
 const SILENCE_MS = 10_000
 
 interface Entry {
@@ -45,10 +45,12 @@ export interface CatalogAssembly {
 export function catalogAssembly(now: () => number): CatalogAssembly {
   let records: Map<string, Entry> | null = null
   let started = false
+  /** When, before the first catalog, a service was last read for the first time. */
+  let progressMs = Number.NEGATIVE_INFINITY
 
   function gaveUp(record: Entry): boolean {
     if (record.failures < ATTEMPTS || record.lastFailure === null) return false
-    return record.lastFailure.speed === 'wrong' || now() - record.firstFailureMs >= SILENCE_MS
+    return record.lastFailure.speed === 'wrong' || now() - Math.max(record.firstFailureMs, progressMs) >= SILENCE_MS
   }
 
   function isComplete(all: ReadonlyMap<string, Entry>): boolean {
@@ -82,6 +84,7 @@ export function catalogAssembly(now: () => number): CatalogAssembly {
       record.lastFailure = null
       record.shown = null
       if (record.known !== null && sameService(record.known, service)) return false
+      if (!started && record.known === null) progressMs = now()
       record.known = service
       return true
     },
