@@ -12,7 +12,7 @@ export interface Roster {
   add(names: readonly string[]): void
   delete(names: readonly string[]): void
   /**
-   * Gives away the watches that are free, once every service has been asked for. To be called when that is so: a watch
+   * Gives away the watches that are free, once no service is left that is still to be read. To be called when that is so: a watch
    * keeps its connection, and an agent that grants few at the moment would leave nothing to read the others with.
    */
   fill(): void

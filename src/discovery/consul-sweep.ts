@@ -44,7 +44,7 @@ interface Swept {
   readonly reader: Reader
   /** Failures since it was last read, or since it came. */
   failures: number
-  /** It has been asked for, whatever came of it. */
+  /** It has been read, or cannot be: it was tried often enough, or the answer says so. */
   tried: boolean
   /** What its last reading said of its checks; null: it has not been read. */
   held: ServiceChecks | null
@@ -60,7 +60,7 @@ interface Round {
 
 export interface Sweep {
   readonly size: number
-  /** How many have not been asked for yet. */
+  /** How many have not been read yet, though they may well be. */
   readonly untried: number
   names(): IterableIterator<string>
   add(name: string, reader: Reader): void
@@ -81,7 +81,7 @@ export interface Sweep {
 
 /**
  * @param readAgain told of every reading that the query over all checks asked for, and whether it brought news
- * @param onAllTried told whenever none is left that has not been asked for
+ * @param onAllTried told whenever none is left that is still to be read for the first time
  * @param onBug told what a reader throws, which is not supposed to
  */
 export function sweep(
@@ -111,7 +111,7 @@ export function sweep(
     return isNew && wanted !== swept.held.ailing
   }
 
-  function noteTry(name: string, swept: Swept): void {
+  function noteTried(name: string, swept: Swept): void {
     if (swept.tried || all.get(name) !== swept) return
     swept.tried = true
     untried -= 1
@@ -121,7 +121,10 @@ export function sweep(
   async function readOne({ name, level, note }: Turn<Round>, signal: AbortSignal): Promise<void> {
     const swept = all.get(name)
     if (swept !== undefined) {
-      const heard = await swept.reader.read(null, signal).finally(() => noteTry(name, swept))
+      const heard = await swept.reader.read(null, signal).catch((error: unknown) => {
+        noteTried(name, swept)
+        throw error
+      })
       if (heard.kind === 'understood' && level === 'doubted') readAgain(name, heard.news)
       if (all.get(name) === swept) await takeIn(name, swept, heard, signal)
     }
@@ -136,16 +139,20 @@ export function sweep(
         failures = 0
         swept.failures = 0
         disagrees(name, swept)
+        noteTried(name, swept)
+        if (all.get(name) !== swept) return
         if (latest === null || swept.held?.ailing === swept.wanted || swept.doubts >= DOUBTS_ALLOWED) return
         queue.addLater(name, 'doubted', timing.doubtMs * 2 ** swept.doubts)
         swept.doubts += 1
         return
       case 'old':
+        noteTried(name, swept)
         // Not as often as a single query is asked again: there may be thousands of these.
         return queue.addLater(name, 'unread', 5 * catchingUpPauseMs(tools.random()))
       case 'failed':
         failures += 1
         swept.failures += 1
+        if (heard.failure.speed !== 'away' || swept.failures >= EAGER_ATTEMPTS) noteTried(name, swept)
         // Held here, so that no more than a few requests are made to a Consul that is away.
         await pause(backoffMs(failures, heard.failure.speed, tools.random()), signal)
         if (all.get(name) !== swept) return

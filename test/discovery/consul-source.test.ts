@@ -388,6 +388,17 @@ describe('a fake Consul that hangs', () => {
     expect(consul.requests.length).toBe(asked)
   })
 
+  test('while services are read for the first time can be aborted: no watch begins after that', async () => {
+    consul.misbehave = (request) => (request.service === null ? false : undefined)
+    follow()
+    await waitFor('both are asked for', () => consul.requests.filter(({ service }) => service !== null).length === 2)
+    await followed.stop()
+    const asked = consul.requests.length
+    await waitFor('its connections are closed', () => consul.connections === 0)
+    await new Promise(setImmediate)
+    expect(consul.requests).toHaveLength(asked)
+  })
+
   test('at the start can be aborted too, and nothing is told', async () => {
     consul.misbehave = () => {}
     follow()
