@@ -17,7 +17,7 @@ import type { Failure } from './consul-failure.ts'
 import { compareText } from './untrusted-text.ts'
 
 const ATTEMPTS = 3
-/** How long a service may go without any answer while others get theirs. */
+/** How long a service may go without any answer while others have theirs, and at the start while no other gets its first. */
 const SILENCE_MS = 10_000
 
 interface Entry {
@@ -26,6 +26,8 @@ interface Entry {
   failures: number
   firstFailureMs: number
   lastFailure: Failure | null
+  /** What is said of it while it has never been read: two ways of the same trouble that take turns are no news each time. */
+  shown: Failure | null
 }
 
 export interface CatalogAssembly {
@@ -43,10 +45,12 @@ export interface CatalogAssembly {
 export function catalogAssembly(now: () => number): CatalogAssembly {
   let records: Map<string, Entry> | null = null
   let started = false
+  /** When, before the first catalog, a service was last read for the first time. */
+  let progressMs = Number.NEGATIVE_INFINITY
 
   function gaveUp(record: Entry): boolean {
     if (record.failures < ATTEMPTS || record.lastFailure === null) return false
-    return record.lastFailure.speed === 'wrong' || now() - record.firstFailureMs >= SILENCE_MS
+    return record.lastFailure.speed === 'wrong' || now() - Math.max(record.firstFailureMs, progressMs) >= SILENCE_MS
   }
 
   function isComplete(all: ReadonlyMap<string, Entry>): boolean {
@@ -66,7 +70,7 @@ export function catalogAssembly(now: () => number): CatalogAssembly {
       for (const name of [...new Set(names)].sort(compareText)) {
         const record = before.get(name)
         if (record === undefined) added.push(name)
-        after.set(name, record ?? { known: null, failures: 0, firstFailureMs: 0, lastFailure: null })
+        after.set(name, record ?? { known: null, failures: 0, firstFailureMs: 0, lastFailure: null, shown: null })
       }
       const removed = [...before.keys()].filter((name) => !after.has(name))
       records = after
@@ -78,7 +82,9 @@ export function catalogAssembly(now: () => number): CatalogAssembly {
       if (record === undefined) return false
       record.failures = 0
       record.lastFailure = null
+      record.shown = null
       if (record.known !== null && sameService(record.known, service)) return false
+      if (!started && record.known === null) progressMs = now()
       record.known = service
       return true
     },
@@ -89,6 +95,7 @@ export function catalogAssembly(now: () => number): CatalogAssembly {
       if (record.failures === 0) record.firstFailureMs = now()
       record.failures += 1
       record.lastFailure = failure
+      if (record.shown?.speed !== failure.speed) record.shown = failure
       return record.known === null
     },
 
@@ -98,7 +105,7 @@ export function catalogAssembly(now: () => number): CatalogAssembly {
       const services = new Map<string, CatalogService>()
       for (const [name, record] of records) {
         if (record.known !== null) services.set(name, record.known)
-        else if (gaveUp(record)) services.set(name, unreadService(record.lastFailure))
+        else if (gaveUp(record)) services.set(name, unreadService(record.shown))
       }
       return { services }
     },

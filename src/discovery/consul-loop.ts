@@ -73,7 +73,7 @@ export interface Query {
 
 export type Heard =
   | { readonly kind: 'understood'; readonly news: boolean; readonly index: string | null }
-  /** Nothing was taken in, for the server knows less than it did before. */
+  /** Nothing was taken in: the server knows less than it did before, or a newer answer came meanwhile. */
   | { readonly kind: 'old' }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'aborted' }
@@ -89,6 +89,8 @@ export interface Reader {
 
 export function queryReader(query: Query, tools: LoopTools): Reader {
   let memory = noMemory
+  /** Answers taken in so far. */
+  let taken = 0
 
   function fail(failure: Failure): Heard {
     memory = afterFailure(memory)
@@ -98,10 +100,14 @@ export function queryReader(query: Query, tools: LoopTools): Reader {
 
   return {
     async read(how, signal) {
+      const takenBefore = taken
       const answer = await query.ask(how, signal)
       if (signal.aborted) return { kind: 'aborted' }
       if (answer.kind === 'failed') return fail(answer.failure)
       const index = parseIndex(answer.index)
+      // Asked for before the newer answer came, it says nothing of the source now: not even a leader's word is of use.
+      const isLower = index !== null && memory.believed !== null && index < memory.believed
+      if (isLower && taken !== takenBefore) return { kind: 'old' }
       const judged =
         how === 'consistent' ? believe(memory, index) : judgeAge(memory, index, tools.now(), tools.catchUpMs)
       if (judged.old) {
@@ -112,6 +118,7 @@ export function queryReader(query: Query, tools: LoopTools): Reader {
       const accepted = query.accept(answer.body, { index: answer.index, rewound: judged.rewound })
       if (accepted.kind === 'unreadable') return fail(accepted.failure)
       memory = judged.memory
+      taken += 1
       return { kind: 'understood', news: accepted.news, index: answer.index }
     },
   }

@@ -14,7 +14,8 @@ export interface Rereading {
   confirm(names: Reader, services: readonly string[], signal: AbortSignal): Promise<boolean>
   /**
    * Reads these as any server has them. Their watches are not begun anew for it: a blocking request that is given up
-   * holds its connection at the agent until its wait is over, and an agent grants only so many.
+   * holds its connection at the agent until its wait is over, and an agent grants only so many. What an earlier call has
+   * not read yet is left to the later one, or a Consul that is slow and comes and goes would be owed ever more readings.
    */
   catchUp(services: readonly string[], signal: AbortSignal): Promise<boolean>
 }
@@ -25,20 +26,26 @@ export interface Rereading {
  */
 export function rereading(readers: ReadonlyMap<string, Reader>, ended: AbortSignal): Rereading {
   const inTurn = atMost(REREAD_PARALLEL)
+  let catchUps = 0
 
   /** One that is not listed has been read: it is not there. So has one that leaves meanwhile. */
-  async function readServices(services: readonly string[], how: How, signal: AbortSignal): Promise<boolean> {
+  async function readServices(
+    services: readonly string[],
+    how: How,
+    signal: AbortSignal,
+    isWanted = () => true,
+  ): Promise<boolean> {
     const all = await Promise.all(
       [...new Set(services)].map(async (name) => {
         const reader = readers.get(name)
-        return reader === undefined || (await read(reader, how, signal)) || readers.get(name) !== reader
+        return reader === undefined || (await read(reader, how, signal, isWanted)) || readers.get(name) !== reader
       }),
     )
     return all.every(Boolean) && !signal.aborted
   }
 
-  function read(reader: Reader, how: How, signal: AbortSignal): Promise<boolean> {
-    return inTurn(async () => !signal.aborted && (await reader.read(how, signal)).kind === 'understood')
+  function read(reader: Reader, how: How, signal: AbortSignal, isWanted = () => true): Promise<boolean> {
+    return inTurn(async () => isWanted() && !signal.aborted && (await reader.read(how, signal)).kind === 'understood')
   }
 
   async function untilEither(signal: AbortSignal, work: (stop: AbortSignal) => Promise<boolean>): Promise<boolean> {
@@ -62,7 +69,11 @@ export function rereading(readers: ReadonlyMap<string, Reader>, ended: AbortSign
         signal,
         async (stop) => (await read(names, 'consistent', stop)) && (await readServices(services, 'consistent', stop)),
       ),
-    catchUp: (services, signal) => untilEither(signal, (stop) => readServices(services, null, stop)),
+    catchUp(services, signal) {
+      catchUps += 1
+      const own = catchUps
+      return untilEither(signal, (stop) => readServices(services, null, stop, () => own === catchUps))
+    },
   }
 }
 

@@ -11,6 +11,11 @@ export interface Roster {
   readonly watched: number
   add(names: readonly string[]): void
   delete(names: readonly string[]): void
+  /**
+   * Gives away the watches that are free, once no service is left that is still to be read. To be called when that is so: a watch
+   * keeps its connection, and an agent that grants few at the moment would leave nothing to read the others with.
+   */
+  fill(): void
   /** Looks at the traffic, and lets the busiest take the place of the quietest. */
   reassign(): void
   /** Who has a watch. */
@@ -51,7 +56,7 @@ export function roster(
 
   function fill(): void {
     const free = maxWatches - watches.size
-    if (free <= 0 || swept.size === 0) return
+    if (free <= 0 || swept.size === 0 || swept.untried > 0) return
     for (const name of byTraffic(swept.names(), recent).slice(0, free)) watch(name)
   }
 
@@ -61,8 +66,8 @@ export function roster(
     },
     add(names) {
       for (const name of names) swept.add(name, readerOf(name))
-      fill()
     },
+    fill,
     delete(names) {
       for (const name of names) {
         unwatch(name)

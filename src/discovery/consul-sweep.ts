@@ -44,6 +44,8 @@ interface Swept {
   readonly reader: Reader
   /** Failures since it was last read, or since it came. */
   failures: number
+  /** It has been read, or cannot be: it was tried often enough, or the answer says so. */
+  tried: boolean
   /** What its last reading said of its checks; null: it has not been read. */
   held: ServiceChecks | null
   /** What the query over all checks says of them, and how often it was read again in vain because of that. */
@@ -58,6 +60,8 @@ interface Round {
 
 export interface Sweep {
   readonly size: number
+  /** How many have not been read yet, though they may well be. */
+  readonly untried: number
   names(): IterableIterator<string>
   add(name: string, reader: Reader): void
   delete(name: string): void
@@ -77,17 +81,20 @@ export interface Sweep {
 
 /**
  * @param readAgain told of every reading that the query over all checks asked for, and whether it brought news
+ * @param onAllTried told whenever none is left that is still to be read for the first time
  * @param onBug told what a reader throws, which is not supposed to
  */
 export function sweep(
   timing: SweepTiming,
   readAgain: (name: string, news: boolean) => void,
+  onAllTried: () => void,
   onBug: (error: unknown) => void,
   tools: LoopTools,
 ): Sweep {
   const all = new Map<string, Swept>()
   const queue = turns<Round>()
   let latest: AilingChecks | null = null
+  let untried = 0
   let failures = 0
   let hurried = false
   let blind = false
@@ -104,10 +111,20 @@ export function sweep(
     return isNew && wanted !== swept.held.ailing
   }
 
+  function noteTried(name: string, swept: Swept): void {
+    if (swept.tried || all.get(name) !== swept) return
+    swept.tried = true
+    untried -= 1
+    if (untried === 0) onAllTried()
+  }
+
   async function readOne({ name, level, note }: Turn<Round>, signal: AbortSignal): Promise<void> {
     const swept = all.get(name)
     if (swept !== undefined) {
-      const heard = await swept.reader.read(null, signal)
+      const heard = await swept.reader.read(null, signal).catch((error: unknown) => {
+        noteTried(name, swept)
+        throw error
+      })
       if (heard.kind === 'understood' && level === 'doubted') readAgain(name, heard.news)
       if (all.get(name) === swept) await takeIn(name, swept, heard, signal)
     }
@@ -122,16 +139,20 @@ export function sweep(
         failures = 0
         swept.failures = 0
         disagrees(name, swept)
+        noteTried(name, swept)
+        if (all.get(name) !== swept) return
         if (latest === null || swept.held?.ailing === swept.wanted || swept.doubts >= DOUBTS_ALLOWED) return
         queue.addLater(name, 'doubted', timing.doubtMs * 2 ** swept.doubts)
         swept.doubts += 1
         return
       case 'old':
+        noteTried(name, swept)
         // Not as often as a single query is asked again: there may be thousands of these.
         return queue.addLater(name, 'unread', 5 * catchingUpPauseMs(tools.random()))
       case 'failed':
         failures += 1
         swept.failures += 1
+        if (heard.failure.speed !== 'away' || swept.failures >= EAGER_ATTEMPTS) noteTried(name, swept)
         // Held here, so that no more than a few requests are made to a Consul that is away.
         await pause(backoffMs(failures, heard.failure.speed, tools.random()), signal)
         if (all.get(name) !== swept) return
@@ -202,15 +223,20 @@ export function sweep(
     get size() {
       return all.size
     },
+    get untried() {
+      return untried
+    },
     get roundMs() {
       return all.size === 0 ? null : roundMs
     },
     names: () => all.keys(),
     add(name, reader) {
-      all.set(name, { reader, failures: 0, held: null, wanted: null, doubts: 0 })
+      untried += 1
+      all.set(name, { reader, failures: 0, tried: false, held: null, wanted: null, doubts: 0 })
       queue.add(name, 'unread')
     },
     delete(name) {
+      if (all.get(name)?.tried === false) untried -= 1
       all.delete(name)
       queue.delete(name)
     },

@@ -100,7 +100,7 @@ export function consulWatch(
   const loops = new Set<Promise<void>>()
   const onBug = (error: unknown) =>
     tools.log.error({ err: error }, 'a loop of the Consul source failed and starts anew')
-  const swept = sweep(timing, wakeups.woke, onBug, tools)
+  const swept = sweep(timing, wakeups.woke, giveWatches, onBug, tools)
   const watched = roster(rules.maxWatches, swept, readerOf, startWatch, tools.traffic)
   const again = rereading(readers, signal)
   const main = new AbortController()
@@ -215,6 +215,11 @@ export function consulWatch(
     follow(reader, { waitMs: timing.instancesWaitMs, woke }, stop)
   }
 
+  function giveWatches(): void {
+    watched.fill()
+    superviseChecks()
+  }
+
   /** The loop over all failing checks runs while there is somebody to read because of it. */
   function superviseChecks(): void {
     if (swept.size === 0) {
@@ -223,7 +228,7 @@ export function consulWatch(
       tell.forget(ailingPath)
       swept.compare(null)
       swept.setBlind(false)
-    } else if (overChecks === null && !signal.aborted) {
+    } else if (overChecks === null && swept.untried === 0 && !signal.aborted) {
       overChecks = new AbortController()
       const woke = (news: boolean) => wakeups.woke(null, news)
       const following = { waitMs: timing.instancesWaitMs, rate: AILING_RATE, woke }

@@ -255,7 +255,7 @@ describe('a fake Consul whose index is odd', () => {
     consul.set('web', [82])
     await followed.until('web', ['10.0.0.1:82*1'])
     const indices = consul.requests.filter(ofWeb).map((request) => request.index)
-    expect(indices.slice(0, 3)).toEqual([null, '100', null])
+    expect(indices.slice(0, 4)).toEqual([null, null, '100', null])
     expect(indices).toContain('5')
     expect(followed.errors).toEqual([])
   })
@@ -388,6 +388,17 @@ describe('a fake Consul that hangs', () => {
     expect(consul.requests.length).toBe(asked)
   })
 
+  test('while services are read for the first time can be aborted: no watch begins after that', async () => {
+    consul.misbehave = (request) => (request.service === null ? false : undefined)
+    follow()
+    await waitFor('both are asked for', () => consul.requests.filter(({ service }) => service !== null).length === 2)
+    await followed.stop()
+    const asked = consul.requests.length
+    await waitFor('its connections are closed', () => consul.connections === 0)
+    await new Promise(setImmediate)
+    expect(consul.requests).toHaveLength(asked)
+  })
+
   test('at the start can be aborted too, and nothing is told', async () => {
     consul.misbehave = () => {}
     follow()
@@ -451,6 +462,22 @@ describe('a fake Consul with very many services', () => {
     await waitFor('a round of the rest', () => consul.requests.length > 900)
     expect(new Set(watched.map((request) => request.service)).size).toBeLessThanOrEqual(MAX_WATCHES)
     expect(consul.mostConnections).toBeLessThanOrEqual(MAX_WATCHES + 2 + 16)
+  })
+
+  test('has all of them in the first catalog, though it grants fewer connections than there are watches', async () => {
+    const granted = new Set<Socket>()
+    consul.misbehave = (_request, _answer, socket) => {
+      if (granted.has(socket)) return false
+      if (granted.size >= MAX_WATCHES / 2) return void socket.destroy()
+      granted.add(socket.once('close', () => granted.delete(socket)))
+      return false
+    }
+    follow()
+    await waitFor('the first catalog', () => followed.catalogs.length > 0)
+    const unread = [...(followed.catalogs[0]?.services.values() ?? [])].filter(
+      ({ endpoints }) => endpoints.length === 0,
+    )
+    expect(unread).toEqual([])
   })
 
   test('is followed beyond the watches too: changes, departures, newcomers, failures', async () => {

@@ -40,6 +40,7 @@ function start(names: readonly string[], timing: Partial<SweepTiming> = {}): Swe
     slow,
     (name) => again.push(name),
     () => {},
+    () => {},
     tools,
   )
   const swept: Swept = { all, reads: new Map(), found: new Map(), heard: new Map(), again, most: 0 }
