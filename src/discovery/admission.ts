@@ -214,21 +214,24 @@ function missingFrom({ table, suspects }: Admission, answer: Catalog, { settled 
   let routed = 0
   let emptied = 0
   for (const [name, service] of table?.services ?? []) {
-    if (service.endpoints.length > 0) routed += 1
+    const known = suspects.get(name)
+    // What is kept has been judged: counted again, it would put every later leaving in doubt for as long as it is kept.
+    const isKept = ({ id }: Endpoint): boolean => known?.get(id)?.kept === true
+    if (!service.endpoints.every(isKept)) routed += 1
     const said = answer.services.get(name)
     if (said === service) continue
     const listed = new Set(said?.endpoints.map(({ id }) => id))
     const explained = settled ? explainedBy(said) : nobody
     const lost: Endpoint[] = []
     for (const endpoint of service.endpoints) {
-      const suspect = suspects.get(name)?.get(endpoint.id)
+      const suspect = known?.get(endpoint.id)
       const isBack = listed.has(endpoint.id)
       if (!isBack && !explained.has(endpoint.id)) lost.push(endpoint)
       else if (suspect !== undefined) decisions.push({ kind: isBack ? 'returned' : 'explained', suspect })
     }
     if (lost.length === 0) continue
     missing.set(name, lost)
-    if (listed.size === 0) emptied += 1
+    if (listed.size === 0 && !lost.every(isKept)) emptied += 1
   }
   return { missing, decisions, routed, emptied }
 }
