@@ -15,7 +15,7 @@ import { type AdmittedListeners, admitting } from './discovery/admitting.ts'
 import { createFreshness, type Freshness } from './discovery/freshness.ts'
 import { openSnapshot, type SnapshotRead } from './discovery/snapshot-file.ts'
 import type { SourceError } from './discovery/source.ts'
-import { sourceOf } from './sources.ts'
+import { routedPart, sourceOf } from './sources.ts'
 
 export interface FollowingDeps {
   readonly log: Logger
@@ -76,7 +76,7 @@ export function createFollowing(deps: FollowingDeps): Following {
     snapshotInUse = true
     freshness.restored(found.ageMs)
     log.warn({ ageMs: Math.round(found.ageMs), path: snapshot?.path }, 'the catalog of the snapshot is served')
-    deps.use(found.catalog)
+    deps.use(routedPart(found.catalog, config()))
     onFirstCatalog()
   }
 
@@ -138,7 +138,8 @@ export function createFollowing(deps: FollowingDeps): Following {
         const { why, cure } = found
         log.error({ path: snapshot?.path, why, cure }, 'the snapshot is not one: it is left alone, and none is written')
       }
-      following = follow(found.kind === 'read' ? found.catalog : null)
+      // Of a service that this config leaves out nobody will ever say that it is gone.
+      following = follow(found.kind === 'read' ? routedPart(found.catalog, config()) : null)
       if (found.kind === 'read') setTimeout(serveSnapshot, patienceMs).unref()
     },
     readiness: freshness.readiness,
