@@ -79,3 +79,20 @@ test('a service that the config leaves out is not routed because an older snapsh
   expect(there.table()).toBe('web 1')
   expect(there.following.status().suspects).toEqual([])
 })
+
+test('a service that cannot be read at the start is as the snapshot has it, and stays so in the file', async () => {
+  const path = await snapshotOf({ api: [1, 2], web: [3] })
+  const consul = await consulWith({ api: [1, 2], web: [3, 4] })
+  consul.misbehave = ({ service }, answer) => {
+    if (service !== 'api') return false
+    answer.writeHead(403).end('Permission denied')
+    return true
+  }
+  const { following, table } = followed(consul.url, path, '', '{ hold: 100ms }')
+  await following.start()
+  await waitFor('the catalog is in', () => table().endsWith('web 2'), 20_000)
+  expect(table()).toBe('api 2, web 2')
+  expect(following.status().suspects).toEqual([])
+  await following.close()
+  expect(await readFile(path, 'utf8')).toContain('"port":2,')
+}, 30_000)

@@ -23,7 +23,7 @@
 
 import { type Catalog, compareEndpoints, type Endpoint, type EndpointId, sameService } from '../balancer/endpoint.ts'
 import type { Vitals } from '../balancer/view.ts'
-import { type Doubt, doubtAbout, explainedBy, isMass, isOfRegistry, nobody } from './doubt.ts'
+import { type Doubt, doubtAbout, explainedBy, isMass, isOfRegistry, nobody, withUnreadAs } from './doubt.ts'
 import type { Reading } from './source.ts'
 import { compareText } from './untrusted-text.ts'
 
@@ -104,7 +104,8 @@ export function newAdmission(baseline: Catalog | null = null): Admission {
 }
 
 /** Takes an answer in. The first one is believed, unless there is a baseline. */
-export function judgeAnswer(before: Admission, answer: Catalog, reading: Reading, given: Circumstances): Verdict {
+export function judgeAnswer(before: Admission, told: Catalog, reading: Reading, given: Circumstances): Verdict {
+  const answer = withUnreadAs(before.answer, told)
   if (before.table === null || !given.options.enabled) return acceptAll({ ...before, answer })
   const { missing, decisions, routed, emptied } = missingFrom(before, answer, given)
   const ofRegistry = reading.rewound ? 'index-backwards' : isMass(emptied, routed) ? 'many-services' : null
