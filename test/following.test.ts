@@ -81,7 +81,8 @@ test('a service that the config leaves out is not routed because an older snapsh
 })
 
 test('a service that cannot be read at the start is as the snapshot has it, and stays so in the file', async () => {
-  const path = await snapshotOf({ api: [1, 2], web: [3] })
+  const confirmedAtMs = Date.now() - 3_600_000
+  const path = await snapshotOf({ api: [1, 2], web: [3] }, confirmedAtMs)
   const consul = await consulWith({ api: [1, 2], web: [3, 4] })
   consul.misbehave = ({ service }, answer) => {
     if (service !== 'api') return false
@@ -93,6 +94,24 @@ test('a service that cannot be read at the start is as the snapshot has it, and 
   await waitFor('the catalog is in', () => table().endsWith('web 2'), 20_000)
   expect(table()).toBe('api 2, web 2')
   expect(following.status().suspects).toEqual([])
+  expect(following.status().snapshot?.inUse).toBe(false)
   await following.close()
-  expect(await readFile(path, 'utf8')).toContain('"port":2,')
+  const written = await readFile(path, 'utf8')
+  expect(written).toContain('"port":2,')
+  expect(written).toContain('"port":4,')
+  // The source has not stood by it as a whole since.
+  expect(written).toContain(new Date(confirmedAtMs).toISOString())
 }, 30_000)
+
+test('a config that is read anew after the end follows nobody any more', async () => {
+  const consul = await consulWith({ web: [3] })
+  const { following } = followed(consul.url, 'null')
+  await following.start()
+  await following.firstCatalog
+  await following.close()
+  const asked = consul.requests.length
+  following.restart()
+  // Ours comes in after one that the restart would have sent.
+  await fetch(`${consul.url}/v1/catalog/services`).then((answer) => answer.text())
+  expect(consul.requests.length).toBe(asked + 1)
+})
