@@ -15,7 +15,7 @@ import { type AdmittedListeners, admitting } from './discovery/admitting.ts'
 import { createFreshness, type Freshness } from './discovery/freshness.ts'
 import { openSnapshot, type SnapshotRead } from './discovery/snapshot-file.ts'
 import type { SourceError } from './discovery/source.ts'
-import { sourceOf } from './sources.ts'
+import { routedPart, sourceOf } from './sources.ts'
 
 export interface FollowingDeps {
   readonly log: Logger
@@ -58,6 +58,8 @@ export function createFollowing(deps: FollowingDeps): Following {
   const snapshot = openSnapshotOf(config().discovery.snapshot, deps)
   let found: SnapshotRead = { kind: 'absent' }
   let snapshotInUse = false
+  /** When the source last stood by the whole catalog, to this process or one before it: since 1970; null: never. */
+  let confirmedAtMs: number | null = null
   let closed = false
   let following: ReturnType<typeof follow> | null = null
   let onFirstCatalog: () => void = () => {}
@@ -67,7 +69,7 @@ export function createFollowing(deps: FollowingDeps): Following {
 
   function confirm(): void {
     if (freshness.confirmed() === 'recovered') log.info('the catalog is confirmed again')
-    snapshotInUse = false
+    confirmedAtMs = Date.now()
   }
 
   /** Serves what an earlier process knew, when the source does not say anything better in time. */
@@ -76,7 +78,7 @@ export function createFollowing(deps: FollowingDeps): Following {
     snapshotInUse = true
     freshness.restored(found.ageMs)
     log.warn({ ageMs: Math.round(found.ageMs), path: snapshot?.path }, 'the catalog of the snapshot is served')
-    deps.use(found.catalog)
+    deps.use(routedPart(found.catalog, config()))
     onFirstCatalog()
   }
 
@@ -101,14 +103,17 @@ export function createFollowing(deps: FollowingDeps): Following {
         if (isConfirmed) confirm()
         // Served, but never confirmed as a whole: not as good as its source.
         else freshness.restored(0)
+        // It is an answer's, or admitted on top of one.
+        snapshotInUse = false
         const changed = deps.use(catalog)
         deps.onResult(held ? 'held' : changed ? 'applied' : 'unchanged')
         held = false
-        snapshot?.file.write(catalog, Date.now())
+        snapshot?.file.write(catalog, confirmedAtMs ?? Date.now())
         onFirstCatalog()
       },
       onFresh() {
         confirm()
+        snapshotInUse = false
         deps.onResult('unchanged')
         snapshot?.file.confirmed(Date.now())
       },
@@ -134,11 +139,13 @@ export function createFollowing(deps: FollowingDeps): Following {
     async start() {
       if (snapshot !== null) found = await snapshot.file.read()
       if (closed) return
+      if (found.kind === 'read') confirmedAtMs = found.confirmedAtMs
       if (found.kind === 'refused') {
         const { why, cure } = found
         log.error({ path: snapshot?.path, why, cure }, 'the snapshot is not one: it is left alone, and none is written')
       }
-      following = follow(found.kind === 'read' ? found.catalog : null)
+      // Of a service that this config leaves out nobody will ever say that it is gone.
+      following = follow(found.kind === 'read' ? routedPart(found.catalog, config()) : null)
       if (found.kind === 'read') setTimeout(serveSnapshot, patienceMs).unref()
     },
     readiness: freshness.readiness,
@@ -151,6 +158,7 @@ export function createFollowing(deps: FollowingDeps): Following {
     }),
     accept: () => following?.admitted.accept() ?? 0,
     restart() {
+      if (closed) return
       following?.abort.abort()
       following = follow(null)
     },

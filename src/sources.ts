@@ -1,11 +1,13 @@
 /** Which source of endpoints does a config name? Consul with its standby datacenters, or a fixed list. */
 
 import type { Logger } from 'pino'
+import type { Catalog } from './balancer/endpoint.ts'
 import type { Config } from './config/config.ts'
+import type { NameRules } from './discovery/consul-services.ts'
 import { consulSource } from './discovery/consul-source.ts'
 import { planFailover } from './discovery/failover.ts'
 import { failoverSource } from './discovery/failover-source.ts'
-import { escapeGlob } from './discovery/glob.ts'
+import { escapeGlob, matchesAny } from './discovery/glob.ts'
 import type { CatalogSource } from './discovery/source.ts'
 import { staticSource } from './discovery/static-source.ts'
 
@@ -27,11 +29,25 @@ export function sourceOf(config: Config, deps: SourceDeps): CatalogSource {
   }
 }
 
-function consulSources({ discovery, register, services }: Config, { log, traffic }: SourceDeps): CatalogSource {
-  const { consul } = discovery
-  const deps = { log, traffic, random: Math.random }
+/** Which names of services are routed at all. */
+function nameRules({ discovery: { consul }, register }: Config): NameRules {
   // Routing to ourselves would go round in a circle.
   const exclude = register.enabled ? [...consul.exclude, escapeGlob(register.name)] : consul.exclude
+  return { include: consul.include, exclude }
+}
+
+/** What this config routes of a catalog that another config may have let in. */
+export function routedPart(catalog: Catalog, config: Config): Catalog {
+  const { include, exclude } = nameRules(config)
+  const routed = [...catalog.services].filter(([name]) => matchesAny(include, name) && !matchesAny(exclude, name))
+  return { services: new Map(routed) }
+}
+
+function consulSources(config: Config, { log, traffic }: SourceDeps): CatalogSource {
+  const { discovery, services } = config
+  const { consul } = discovery
+  const deps = { log, traffic, random: Math.random }
+  const { exclude } = nameRules(config)
   const wanted = new Map(Object.entries(services).map(([name, { failover }]) => [name, failover]))
   const plan = planFailover(wanted, { include: consul.include, exclude }, consul.datacenter)
   if (plan.order.size === 0) return consulSource({ ...consul, exclude }, deps)

@@ -32,6 +32,8 @@ export interface AbsentInstance {
   readonly reason: string
   /** Nothing is said against the instance itself: the agent of its node is not heard of, and that is all. */
   readonly agentLost?: true
+  /** No instance, but the word that there has been no answer about this service yet. */
+  readonly unread?: true
 }
 
 /** All that discovery says of one service. */
@@ -70,7 +72,11 @@ export function sameService(a: CatalogService, b: CatalogService): boolean {
       a.absent,
       b.absent,
       (x, y) =>
-        x.instance === y.instance && x.address === y.address && x.reason === y.reason && x.agentLost === y.agentLost,
+        x.instance === y.instance &&
+        x.address === y.address &&
+        x.reason === y.reason &&
+        x.agentLost === y.agentLost &&
+        x.unread === y.unread,
     )
   )
 }

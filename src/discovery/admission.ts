@@ -23,7 +23,7 @@
 
 import { type Catalog, compareEndpoints, type Endpoint, type EndpointId, sameService } from '../balancer/endpoint.ts'
 import type { Vitals } from '../balancer/view.ts'
-import { type Doubt, doubtAbout, explainedBy, isMass, isOfRegistry, nobody } from './doubt.ts'
+import { type Doubt, doubtAbout, explainedBy, isMass, isOfRegistry, nobody, withUnreadAs } from './doubt.ts'
 import type { Reading } from './source.ts'
 import { compareText } from './untrusted-text.ts'
 
@@ -104,7 +104,8 @@ export function newAdmission(baseline: Catalog | null = null): Admission {
 }
 
 /** Takes an answer in. The first one is believed, unless there is a baseline. */
-export function judgeAnswer(before: Admission, answer: Catalog, reading: Reading, given: Circumstances): Verdict {
+export function judgeAnswer(before: Admission, told: Catalog, reading: Reading, given: Circumstances): Verdict {
+  const answer = withUnreadAs(before.answer, told)
   if (before.table === null || !given.options.enabled) return acceptAll({ ...before, answer })
   const { missing, decisions, routed, emptied } = missingFrom(before, answer, given)
   const ofRegistry = reading.rewound ? 'index-backwards' : isMass(emptied, routed) ? 'many-services' : null
@@ -214,21 +215,24 @@ function missingFrom({ table, suspects }: Admission, answer: Catalog, { settled 
   let routed = 0
   let emptied = 0
   for (const [name, service] of table?.services ?? []) {
-    if (service.endpoints.length > 0) routed += 1
+    const known = suspects.get(name)
+    // What is kept has been judged: counted again, it would put every later leaving in doubt for as long as it is kept.
+    const isKept = ({ id }: Endpoint): boolean => known?.get(id)?.kept === true
+    if (!service.endpoints.every(isKept)) routed += 1
     const said = answer.services.get(name)
     if (said === service) continue
     const listed = new Set(said?.endpoints.map(({ id }) => id))
     const explained = settled ? explainedBy(said) : nobody
     const lost: Endpoint[] = []
     for (const endpoint of service.endpoints) {
-      const suspect = suspects.get(name)?.get(endpoint.id)
+      const suspect = known?.get(endpoint.id)
       const isBack = listed.has(endpoint.id)
       if (!isBack && !explained.has(endpoint.id)) lost.push(endpoint)
       else if (suspect !== undefined) decisions.push({ kind: isBack ? 'returned' : 'explained', suspect })
     }
     if (lost.length === 0) continue
     missing.set(name, lost)
-    if (listed.size === 0) emptied += 1
+    if (listed.size === 0 && !lost.every(isKept)) emptied += 1
   }
   return { missing, decisions, routed, emptied }
 }

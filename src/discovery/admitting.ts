@@ -132,7 +132,7 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
       await source.watch(
         {
           onCatalog: (catalog, reading) => {
-            if (reading.rewound) troubleAtMs = deps.now()
+            if (reading.rewound && reading.standby === undefined) troubleAtMs = deps.now()
             take(judgeAnswer(admission, catalog, reading, circumstances()), isConfirming(reading))
           },
           onFresh: given.onFresh,

@@ -114,5 +114,5 @@ export function catalogAssembly(now: () => number): CatalogAssembly {
 
 function unreadService(failure: Failure | null): CatalogService {
   const reason = `could not be read: ${failure?.message ?? 'no answer'}`
-  return { endpoints: [], absent: [{ instance: '', address: '', reason }] }
+  return { endpoints: [], absent: [{ instance: '', address: '', reason, unread: true }] }
 }

@@ -1,6 +1,6 @@
 /** When is an answer that leaves endpoints out doubtful? The rules of admission.ts, each on its own. Pure. */
 
-import type { CatalogService, Endpoint, EndpointId } from '../balancer/endpoint.ts'
+import type { Catalog, CatalogService, Endpoint, EndpointId } from '../balancer/endpoint.ts'
 
 /** Why an answer is doubted: three about single services, three about the registry as a whole. */
 export type Doubt =
@@ -36,6 +36,16 @@ export const nobody: ReadonlySet<EndpointId> = new Set()
 export function explainedBy(said: CatalogService | undefined): ReadonlySet<EndpointId> {
   if (said === undefined || said.absent.length === 0) return nobody
   return new Set(said.absent.flatMap(({ address, agentLost }) => (agentLost ? [] : address)))
+}
+
+/** The answer, with the services of which nothing could be read yet as they were said to be before. */
+export function withUnreadAs(former: Catalog | null, answer: Catalog): Catalog {
+  const unread = [...answer.services].flatMap(([name, said]): [string, CatalogService][] => {
+    if (said.endpoints.length > 0 || !said.absent.some((absentee) => absentee.unread)) return []
+    const known = former?.services.get(name)
+    return known === undefined ? [] : [[name, known]]
+  })
+  return unread.length === 0 ? answer : { services: new Map([...answer.services, ...unread]) }
 }
 
 /**

@@ -115,5 +115,7 @@ function mergePlaces(places: readonly Place[]): CatalogService {
 
 function located(absentee: AbsentInstance, datacenter: string | null): AbsentInstance {
   if (datacenter === null) return absentee
-  return { ...absentee, reason: `in datacenter ${JSON.stringify(datacenter)}: ${absentee.reason}` }
+  const { unread: _, ...own } = absentee
+  // Only the first datacenter's silence leaves a service as it was.
+  return { ...own, reason: `in datacenter ${JSON.stringify(datacenter)}: ${absentee.reason}` }
 }

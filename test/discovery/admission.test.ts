@@ -364,6 +364,19 @@ describe('a registry that has lost its data', () => {
     expect(world.table()).toBe('a: A*, b: A*B*, c: A*B*')
   })
 
+  test('what is kept of it does not put later leavings in doubt', () => {
+    const world = newAdmissionWorld()
+    world.answer(answerOf(services('abcd', 'ABC')))
+    world.answer(answerOf(services('cd', 'ABC')))
+    world.traffic('a', 'A', 'good')
+    world.pass(holdMs)
+    expect(world.table()).toBe('a: A*B*C*, b: A*B*C*, c: ABC, d: ABC')
+    world.answer(answerOf({ c: 'AB', d: 'ABC' }))
+    expect(world.table()).toBe('a: A*B*C*, b: A*B*C*, c: AB, d: ABC')
+    world.answer(answerOf({ c: 'AB' }))
+    expect(world.told.at(-1)).toBe('d C held (service-emptied)')
+  })
+
   test('is accepted by a person', () => {
     const world = lost()
     world.traffic('a', 'A', 'good')

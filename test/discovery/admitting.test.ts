@@ -7,7 +7,7 @@ import type { Decision } from '../../src/discovery/admission.ts'
 import { admitting } from '../../src/discovery/admitting.ts'
 import type { CatalogSource, SourceListeners } from '../../src/discovery/source.ts'
 import { waitFor } from '../support/wait.ts'
-import { answerOf } from './admission-world.ts'
+import { absent, answerOf } from './admission-world.ts'
 
 const stops: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -75,6 +75,7 @@ function admit(holdMs: number, baseline: Catalog | null = null) {
       onReread = action
     },
     answer: (catalog: Catalog, rewound = false) => speak?.onCatalog(catalog, { rewound }),
+    standbyRewound: (catalog: Catalog) => speak?.onCatalog(catalog, { rewound: true, standby: 'dc2' }),
     confirm: () => speak?.onFresh(),
     fail: (away: boolean) => speak?.onError({ where: '', message: '', cure: '', ...(away ? { away } : {}) }),
     stop: abort,
@@ -195,4 +196,13 @@ test('the first answer after a snapshot is judged by it', () => {
   const world = admit(10_000, answerOf({ web: 'AB', api: 'C' }))
   world.answer(answerOf({}))
   expect(world.last()).toEqual(['api:1', 'web:2'])
+})
+
+test('a standby datacenter that lost its data does not put the word of the first one in doubt', () => {
+  const world = admit(10_000)
+  world.answer(answerOf({ web: 'AB' }))
+  world.standbyRewound(answerOf({ api: 'C', web: 'AB' }))
+  world.answer(answerOf({ api: 'C', web: 'B' }, { web: [absent('A')] }))
+  expect(world.last()).toEqual(['api:1', 'web:1'])
+  expect(world.suspects()).toEqual([])
 })

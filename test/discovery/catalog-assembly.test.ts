@@ -62,7 +62,7 @@ describe('the first catalog', () => {
     all.fail('api', 1, denied)
     expect(all.ports()).toEqual({ api: [], web: [80] })
     expect(all.catalog()?.services.get('api')?.absent).toEqual([
-      { instance: '', address: '', reason: 'could not be read: denied' },
+      { instance: '', address: '', reason: 'could not be read: denied', unread: true },
     ])
   })
 

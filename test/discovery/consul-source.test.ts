@@ -417,7 +417,7 @@ describe('a fake Consul that starts badly', () => {
     await followed.until('api', ['10.0.0.1:90*1'])
     expect(followed.service('web')).toEqual({
       endpoints: [],
-      absent: [{ instance: '', address: '', reason: 'could not be read: Consul answered 403: denied' }],
+      absent: [{ instance: '', address: '', reason: 'could not be read: Consul answered 403: denied', unread: true }],
     })
     consul.misbehave = null
     await followed.until('web', ['10.0.0.1:80*1'])

@@ -1,0 +1,117 @@
+/** Source, admission and snapshot together: what is routed by, and what is written down? Consul is a fake. */
+
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { afterEach, expect, test } from 'vitest'
+import type { Catalog } from '../src/balancer/endpoint.ts'
+import { encodeSnapshot } from '../src/discovery/snapshot.ts'
+import { createFollowing } from '../src/following.ts'
+import { configOf } from './config/support.ts'
+import { type FakeConsul, fakeConsul } from './discovery/fake-consul.ts'
+import { waitFor } from './support/wait.ts'
+
+const stops: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop()
+})
+
+async function consulWith(services: Readonly<Record<string, readonly number[]>>): Promise<FakeConsul> {
+  const consul = await fakeConsul(services)
+  stops.push(() => consul.close())
+  return consul
+}
+
+/** A file of that catalog: services by name, with their ports. */
+async function snapshotOf(services: Readonly<Record<string, readonly number[]>>, confirmedAtMs = Date.now()) {
+  const folder = await mkdtemp(join(tmpdir(), 'evenkeel-'))
+  stops.push(() => rm(folder, { recursive: true, force: true }))
+  const path = join(folder, 'catalog.json')
+  const endpoint = (port: number) => ({
+    ...{ id: `10.0.0.1:${port}`, instance: `i-${port}` },
+    ...{ address: '10.0.0.1', port, weight: 1 },
+  })
+  const catalog: Catalog = {
+    services: new Map(
+      Object.entries(services).map(([name, ports]) => [name, { endpoints: ports.map(endpoint), absent: [] }]),
+    ),
+  }
+  await writeFile(path, encodeSnapshot(catalog, confirmedAtMs))
+  return path
+}
+
+/** @param more lines under `discovery.consul` */
+function followed(consul: string, snapshot: string, more = '', admission = '{}') {
+  const yaml = `{ discovery: { snapshot: ${snapshot}, consul: { address: '${consul}', ${more} } }, admission: ${admission} }`
+  const config = configOf(yaml)
+  const catalogs: Catalog[] = []
+  const following = createFollowing({
+    log: pino({ level: 'silent' }),
+    now: () => performance.now(),
+    config: () => config,
+    vitals: () => null,
+    traffic: () => new Map(),
+    use: (catalog) => catalogs.push(catalog) > 0,
+    onResult: () => {},
+    onDecisions: () => {},
+  })
+  stops.push(() => following.close())
+  return {
+    following,
+    /** `api 1, web 1`: the services in use, with how many endpoints each has. */
+    table: () =>
+      [...(catalogs.at(-1)?.services ?? [])].map(([name, { endpoints }]) => `${name} ${endpoints.length}`).join(', '),
+  }
+}
+
+test('a service that the config leaves out is not routed because an older snapshot has it', async () => {
+  const path = await snapshotOf({ api: [1], old: [2], web: [3] })
+  const away = followed('http://127.0.0.1:1', path, 'include: [web]')
+  await away.following.start()
+  await away.following.firstCatalog
+  expect(away.table()).toBe('web 1')
+
+  const consul = await consulWith({ api: [1], old: [2], web: [3] })
+  const there = followed(consul.url, path, 'exclude: [api, old]')
+  await there.following.start()
+  await there.following.firstCatalog
+  expect(there.table()).toBe('web 1')
+  expect(there.following.status().suspects).toEqual([])
+})
+
+test('a service that cannot be read at the start is as the snapshot has it, and stays so in the file', async () => {
+  const confirmedAtMs = Date.now() - 3_600_000
+  const path = await snapshotOf({ api: [1, 2], web: [3] }, confirmedAtMs)
+  const consul = await consulWith({ api: [1, 2], web: [3, 4] })
+  consul.misbehave = ({ service }, answer) => {
+    if (service !== 'api') return false
+    answer.writeHead(403).end('Permission denied')
+    return true
+  }
+  const { following, table } = followed(consul.url, path, '', '{ hold: 100ms }')
+  await following.start()
+  await waitFor('the catalog is in', () => table().endsWith('web 2'), 20_000)
+  expect(table()).toBe('api 2, web 2')
+  expect(following.status().suspects).toEqual([])
+  expect(following.status().snapshot?.inUse).toBe(false)
+  await following.close()
+  const written = await readFile(path, 'utf8')
+  expect(written).toContain('"port":2,')
+  expect(written).toContain('"port":4,')
+  // The source has not stood by it as a whole since.
+  expect(written).toContain(new Date(confirmedAtMs).toISOString())
+}, 30_000)
+
+test('a config that is read anew after the end follows nobody any more', async () => {
+  const consul = await consulWith({ web: [3] })
+  const { following } = followed(consul.url, 'null')
+  await following.start()
+  await following.firstCatalog
+  await following.close()
+  const asked = consul.requests.length
+  following.restart()
+  // Ours comes in after one that the restart would have sent.
+  await fetch(`${consul.url}/v1/catalog/services`).then((answer) => answer.text())
+  expect(consul.requests.length).toBe(asked + 1)
+})
