@@ -181,7 +181,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       const before = settings.config
       settings = settingsOf(withWhatIsBound(before, config))
       setLogLevel(config.log.level)
-      if (sourceKey(before) !== sourceKey(settings.config)) following.restart()
+      if (sourceKey(before) !== sourceKey(settings.config)) following.restart(before)
       return restartOnlyChanges(before, config)
     },
     close: () => {

@@ -10,12 +10,12 @@ import { logDecisions } from './admin/event-log.ts'
 import type { Catalog } from './balancer/endpoint.ts'
 import type { Vitals } from './balancer/view.ts'
 import type { Config } from './config/config.ts'
-import type { Decision } from './discovery/admission.ts'
+import type { Baseline, Decision } from './discovery/admission.ts'
 import { type AdmittedListeners, admitting } from './discovery/admitting.ts'
 import { createFreshness, type Freshness } from './discovery/freshness.ts'
 import { openSnapshot, type SnapshotRead } from './discovery/snapshot-file.ts'
 import type { SourceError } from './discovery/source.ts'
-import { routedPart, sourceOf } from './sources.ts'
+import { catalogKey, routedPart, sourceOf } from './sources.ts'
 
 export interface FollowingDeps {
   readonly log: Logger
@@ -41,13 +41,19 @@ export interface Following {
   status(): CatalogStatus
   /** Applies the source's last answer as it stands; answers how many endpoints are gone by it. */
   accept(): number
-  /** Follows the source that the config names now, from the start. The catalog in use stays until it answers. */
-  restart(): void
+  /**
+   * Follows the source that the config names now, from the start. The catalog in use stays until it answers; and judges that
+   * answer, unless another catalog is wanted than with the config before.
+   */
+  restart(before: Config): void
   close(): Promise<void>
 }
 
 /** How long a source that does not fail may take with its first answer before the snapshot is served. */
 const patienceMs = 2_000
+
+/** A snapshot that is older is no judge of a source that answers. */
+const recentMs = 3_600_000
 
 /** Follows the catalog that the config names, once it is started. */
 export function createFollowing(deps: FollowingDeps): Following {
@@ -58,6 +64,7 @@ export function createFollowing(deps: FollowingDeps): Following {
   const snapshot = openSnapshotOf(config().discovery.snapshot, deps)
   let found: SnapshotRead = { kind: 'absent' }
   let snapshotInUse = false
+  let inUse: Catalog | null = null
   /** When the source last stood by the whole catalog, to this process or one before it: since 1970; null: never. */
   let confirmedAtMs: number | null = null
   let closed = false
@@ -78,11 +85,13 @@ export function createFollowing(deps: FollowingDeps): Following {
     snapshotInUse = true
     freshness.restored(found.ageMs)
     log.warn({ ageMs: Math.round(found.ageMs), path: snapshot?.path }, 'the catalog of the snapshot is served')
-    deps.use(routedPart(found.catalog, config()))
+    inUse = routedPart(found.catalog, config())
+    following?.admitted.baselineServes()
+    deps.use(inUse)
     onFirstCatalog()
   }
 
-  function follow(baseline: Catalog | null) {
+  function follow(baseline: Baseline) {
     const abort = new AbortController()
     const source = sourceOf(config(), deps)
     const admitted = admitting(source, {
@@ -105,6 +114,7 @@ export function createFollowing(deps: FollowingDeps): Following {
         else freshness.restored(0)
         // It is an answer's, or admitted on top of one.
         snapshotInUse = false
+        inUse = catalog
         const changed = deps.use(catalog)
         deps.onResult(held ? 'held' : changed ? 'applied' : 'unchanged')
         held = false
@@ -118,17 +128,25 @@ export function createFollowing(deps: FollowingDeps): Following {
         snapshot?.file.confirmed(Date.now())
       },
       onError(error) {
+        if (error.standby !== undefined) return tellStandbyError(error)
         deps.onResult('error')
         tellError(error)
-        if (error.standby === undefined) serveSnapshot()
+        serveSnapshot()
       },
     }
     return { abort, source, admitted, done: admitted.watch(unlessAborted(listeners, abort.signal), abort.signal) }
   }
 
+  function tellStandbyError(error: SourceError): void {
+    if (!standbyFreshness.failed(error)) return
+    const { where, message, standby } = error
+    const cure = `is ${JSON.stringify(standby)}, named in services.<name>.failover, a datacenter that the agent can reach?`
+    log.warn({ where, message, cure }, 'a standby datacenter cannot be read; what is known of it stays')
+  }
+
   function tellError(error: SourceError): void {
-    const { where, message, cure, standby } = error
-    if (!(standby === undefined ? freshness : standbyFreshness).failed(error)) return
+    const { where, message, cure } = error
+    if (!freshness.failed(error)) return
     const isServing = freshness.readiness().state !== 'starting'
     const meanwhile = isServing || found.kind === 'read' ? 'the last good one stays' : 'nothing is served yet'
     log.warn({ where, message, cure }, `the catalog cannot be read; ${meanwhile}`)
@@ -145,7 +163,9 @@ export function createFollowing(deps: FollowingDeps): Following {
         log.error({ path: snapshot?.path, why, cure }, 'the snapshot is not one: it is left alone, and none is written')
       }
       // Of a service that this config leaves out nobody will ever say that it is gone.
-      following = follow(found.kind === 'read' ? routedPart(found.catalog, config()) : null)
+      const catalog = found.kind === 'read' ? routedPart(found.catalog, config()) : null
+      // Addresses of long ago may be another service's by now: an old one judges only what comes after it was served.
+      following = follow({ catalog, isJudge: found.kind === 'read' && found.ageMs <= recentMs })
       if (found.kind === 'read') setTimeout(serveSnapshot, patienceMs).unref()
     },
     readiness: freshness.readiness,
@@ -157,10 +177,10 @@ export function createFollowing(deps: FollowingDeps): Following {
       snapshot: snapshot === null ? null : { path: snapshot.path, found: found.kind, inUse: snapshotInUse },
     }),
     accept: () => following?.admitted.accept() ?? 0,
-    restart() {
+    restart(before) {
       if (closed) return
       following?.abort.abort()
-      following = follow(null)
+      following = follow({ catalog: inUse, isJudge: catalogKey(before) === catalogKey(config()) })
     },
     async close() {
       closed = true

@@ -63,8 +63,15 @@ function consulSources(config: Config, { log, traffic }: SourceDeps): CatalogSou
   return failoverSource(consulSource({ ...consul, exclude, maxWatches: left }, deps), standbys, plan.order)
 }
 
-/** What the source is made of: when it changes, another one has to be followed. */
-export function sourceKey({ discovery, register, services }: Config): string {
+/** Which catalog is asked for, however it is read: when it changes, the table in use says nothing about the answers. */
+export function catalogKey({ discovery, register, services }: Config): string {
+  const { address, datacenter, namespace, include, exclude, tag, includeWarning } = discovery.consul
   const failover = Object.entries(services).map(([name, service]) => [name, service.failover])
-  return JSON.stringify([discovery, register.enabled ? register.name : null, failover])
+  const asked = { address, datacenter, namespace, include, exclude, tag, includeWarning }
+  return JSON.stringify([discovery.source, discovery.static, asked, register.enabled ? register.name : null, failover])
+}
+
+/** What the source is made of: when it changes, another one has to be followed. */
+export function sourceKey(config: Config): string {
+  return JSON.stringify([config.discovery, catalogKey(config)])
 }

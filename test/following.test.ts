@@ -44,7 +44,7 @@ async function snapshotOf(services: Readonly<Record<string, readonly number[]>>,
 /** @param more lines under `discovery.consul` */
 function followed(consul: string, snapshot: string, more = '', admission = '{}') {
   const yaml = `{ discovery: { snapshot: ${snapshot}, consul: { address: '${consul}', ${more} } }, admission: ${admission} }`
-  const config = configOf(yaml)
+  let config = configOf(yaml)
   const catalogs: Catalog[] = []
   const following = createFollowing({
     log: pino({ level: 'silent' }),
@@ -59,6 +59,13 @@ function followed(consul: string, snapshot: string, more = '', admission = '{}')
   stops.push(() => following.close())
   return {
     following,
+    config,
+    /** Reads a config with these lines under `discovery.consul`, and follows what it names. */
+    reload: (lines: string) => {
+      const before = config
+      config = configOf(yaml.replace(`, ${more} }`, `, ${lines} }`))
+      following.restart(before)
+    },
     /** `api 1, web 1`: the services in use, with how many endpoints each has. */
     table: () =>
       [...(catalogs.at(-1)?.services ?? [])].map(([name, { endpoints }]) => `${name} ${endpoints.length}`).join(', '),
@@ -105,13 +112,45 @@ test('a service that cannot be read at the start is as the snapshot has it, and 
 
 test('a config that is read anew after the end follows nobody any more', async () => {
   const consul = await consulWith({ web: [3] })
-  const { following } = followed(consul.url, 'null')
+  const { following, config } = followed(consul.url, 'null')
   await following.start()
   await following.firstCatalog
   await following.close()
   const asked = consul.requests.length
-  following.restart()
+  following.restart(config)
   // Ours comes in after one that the restart would have sent.
   await fetch(`${consul.url}/v1/catalog/services`).then((answer) => answer.text())
   expect(consul.requests.length).toBe(asked + 1)
+})
+
+test.each([
+  ['read in another way: an answer that has lost its services is held all the same', 'maxWatches: 7', 'api 1, web 2'],
+  ['another one: what it says is believed', 'stale: false, tag: blue', ''],
+])('after a reload the catalog is %s', async (_, lines, expected) => {
+  const consul = await consulWith({ api: [1], web: [2, 3] })
+  const { following, table, reload } = followed(consul.url, 'null')
+  await following.start()
+  await waitFor('the catalog is in', () => table() === 'api 1, web 2')
+  consul.misbehave = (request, answer) => {
+    if (request.service !== null) return false
+    answer.writeHead(200, { 'x-consul-index': '999' }).end('{}')
+    return true
+  }
+  const asked = consul.requests.length
+  reload(lines)
+  await waitFor('it is asked anew', () => consul.requests.length > asked)
+  await waitFor('the answer is judged', () => following.status().suspects.length === 3 || table() === '')
+  expect(table()).toBe(expected)
+})
+
+test.each([
+  ['a recent snapshot judges the first answer', 60_000, 'api 1, web 1'],
+  ['a snapshot of long ago does not, while Consul is there', 48 * 3_600_000, 'web 1'],
+])('%s', async (_, ageMs, expected) => {
+  const path = await snapshotOf({ api: [1], web: [2] }, Date.now() - ageMs)
+  const consul = await consulWith({ web: [9] })
+  const { following, table } = followed(consul.url, path)
+  await following.start()
+  await following.firstCatalog
+  expect(table()).toBe(expected)
 })

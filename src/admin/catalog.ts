@@ -39,9 +39,9 @@ export interface SuspectDetail {
   readonly why: string
 }
 
-export function suspectDetail(suspect: Suspect, nowMs: number): SuspectDetail {
+export function suspectDetail(suspect: Suspect, { nowMs, admission }: CatalogStatus): SuspectDetail {
   const { doubt, kept, sinceMs, untilMs, reads } = suspect
-  const decidedInMs = kept ? null : Math.max(0, untilMs - nowMs)
+  const decidedInMs = kept ? null : Math.max(0, Math.min(untilMs, sinceMs + admission.holdMs) - nowMs)
   const until = `held: ${doubtText(doubt)}; decided in ${((decidedInMs ?? 0) / 1000).toFixed(1)} s at the latest`
   return {
     doubt,
@@ -54,17 +54,17 @@ export function suspectDetail(suspect: Suspect, nowMs: number): SuspectDetail {
 }
 
 /** How to find what there is to tell of an endpoint of a service; null: the catalog lists it. */
-export function suspectFinder({ suspects, nowMs }: CatalogStatus) {
-  const byPlace = new Map(suspects.map((suspect) => [`${suspect.service} ${suspect.endpoint.id}`, suspect]))
+export function suspectFinder(status: CatalogStatus) {
+  const byPlace = new Map(status.suspects.map((suspect) => [`${suspect.service} ${suspect.endpoint.id}`, suspect]))
   return (service: string, endpoint: EndpointId): SuspectDetail | null => {
     const suspect = byPlace.get(`${service} ${endpoint}`)
-    return suspect === undefined ? null : suspectDetail(suspect, nowMs)
+    return suspect === undefined ? null : suspectDetail(suspect, status)
   }
 }
 
 /** Everything that `/api/catalog` says. */
 export function describeCatalog(status: CatalogStatus, { state, ageMs }: Readiness): object {
-  const { nowMs, admission, suspects, source, snapshot } = status
+  const { admission, suspects, source, snapshot } = status
   return {
     state,
     ageMs,
@@ -73,7 +73,7 @@ export function describeCatalog(status: CatalogStatus, { state, ageMs }: Readine
       service: suspect.service,
       endpoint: suspect.endpoint.id,
       instance: suspect.endpoint.instance,
-      ...suspectDetail(suspect, nowMs),
+      ...suspectDetail(suspect, status),
     })),
     source,
     snapshot,

@@ -124,6 +124,10 @@ export function mayNotChange(caller: {
   const { remoteAddress = '', headers } = caller
   if (!isLocalHost(headers.host)) return 'Only localhost or an IP address may be the Host of what changes something.'
   if (!isLoopback(remoteAddress)) return 'Only callers on the loopback address may change something.'
+  // Then the caller is another program on this machine, and the one who asks may be anybody.
+  if (['forwarded', 'x-forwarded-for', 'via'].some((name) => headers[name] !== undefined)) {
+    return 'What changes something is not for requests that somebody passes on.'
+  }
   // A page of another site can make a browser send a POST, but not without one of these telling.
   const site = headers['sec-fetch-site']
   const isForeign = site !== undefined && site !== 'same-origin' && site !== 'none'

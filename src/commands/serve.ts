@@ -24,9 +24,16 @@ export async function serve(options: ServeOptions): Promise<number> {
   const ended = untilSignal(log)
   try {
     log.log.info({ version, config: loaded.file, source: loaded.config.discovery.source }, 'evenkeel starts')
-    const app = await startApp({ config: loaded.config, log: log.log, setLogLevel: log.setLevel, version })
-    const onHangUp = (): void => reload(app, loadConfig(options), log)
+    let app: App | null = null
+    let isHungUp = false
+    const onHangUp = (): void => {
+      if (app === null) isHungUp = true
+      else reload(app, loadConfig(options), log)
+    }
+    // Before anything that takes time: without a listener this signal ends the process.
     process.on('SIGHUP', onHangUp)
+    app = await startApp({ config: loaded.config, log: log.log, setLogLevel: log.setLevel, version })
+    if (isHungUp) onHangUp()
     // Only a failure of `ready` ends the wait: success goes on until a signal comes.
     const failed = app.ready.then(
       () => new Promise<never>(() => {}),

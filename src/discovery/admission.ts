@@ -40,7 +40,7 @@ export interface Suspect {
   readonly endpoint: Endpoint
   readonly doubt: Doubt
   readonly sinceMs: number
-  /** Then it is decided at the latest. */
+  /** Then it is decided at the latest, or sooner: see `decidedAtMs`. */
   readonly untilMs: number
   /** Its `Vitals.goodAnswers` when it became a suspect. */
   readonly goodAtStart: number
@@ -57,6 +57,8 @@ export interface Admission {
   readonly table: Catalog | null
   /** By service, then by endpoint. */
   readonly suspects: ReadonlyMap<string, ReadonlyMap<EndpointId, Suspect>>
+  /** The next answer is believed as it stands, but for what it could not read. */
+  readonly believesNext: boolean
   /** Suspects of a doubt about the registry that turned out to fail, since there was last no such doubt. */
   readonly failed: number
 }
@@ -98,15 +100,22 @@ export interface Circumstances {
   readonly vitals: (service: string, endpoint: EndpointId) => Vitals | null
 }
 
-/** Nothing is known. @param baseline what was in use before this process; the first answer is judged by it */
-export function newAdmission(baseline: Catalog | null = null): Admission {
-  return { answer: baseline, table: baseline, suspects: new Map(), failed: 0 }
+/** What is known before the first answer; `catalog` null: nothing. */
+export interface Baseline {
+  readonly catalog: Catalog | null
+  /** True: the first answer is judged by it. False: that one is believed, and services that it could not read stay as here. */
+  readonly isJudge: boolean
 }
 
-/** Takes an answer in. The first one is believed, unless there is a baseline. */
+export function newAdmission({ catalog, isJudge }: Baseline): Admission {
+  return { answer: catalog, table: catalog, suspects: new Map(), believesNext: !isJudge, failed: 0 }
+}
+
+/** Takes an answer in. The first one is believed, unless there is a baseline to judge it by. */
 export function judgeAnswer(before: Admission, told: Catalog, reading: Reading, given: Circumstances): Verdict {
   const answer = withUnreadAs(before.answer, told)
-  if (before.table === null || !given.options.enabled) return acceptAll({ ...before, answer })
+  if (before.table === null || before.believesNext || !given.options.enabled)
+    return acceptAll({ ...before, answer, believesNext: false })
   const { missing, decisions, routed, emptied } = missingFrom(before, answer, given)
   const ofRegistry = reading.rewound ? 'index-backwards' : isMass(emptied, routed) ? 'many-services' : null
   const suspects = new Map<string, ReadonlyMap<EndpointId, Suspect>>()
@@ -181,7 +190,7 @@ export function settle(before: Admission, given: Circumstances): Verdict {
     suspects.set(suspect.service, held.set(suspect.endpoint.id, suspect))
   }
   for (const suspect of staying) {
-    if (suspect.kept || given.nowMs < suspect.untilMs) {
+    if (suspect.kept || given.nowMs < decidedAtMs(suspect, given.options)) {
       stay(suspect)
     } else if (isOfRegistry(suspect.doubt) && answering > failed) {
       const kept = { ...suspect, kept: true }
@@ -200,7 +209,8 @@ export function settle(before: Admission, given: Circumstances): Verdict {
 /** Believes the last answer as it stands. */
 export function acceptAll(before: Admission): Verdict {
   const decisions = [...suspectsOf(before)].map((suspect): Decision => ({ kind: 'accepted', suspect }))
-  return { admission: { answer: before.answer, table: before.answer, suspects: new Map(), failed: 0 }, decisions }
+  const { answer } = before
+  return { admission: { ...before, table: answer, suspects: new Map(), failed: 0 }, decisions }
 }
 
 /** All suspects, service by service. */
@@ -251,6 +261,11 @@ function newSuspect(service: string, endpoint: Endpoint, doubt: Doubt, given: Ci
   }
 }
 
+/** When it is decided at the latest: a hold that was made shorter meanwhile is shorter for those in it. */
+export function decidedAtMs({ sinceMs, untilMs }: Suspect, { holdMs }: AdmissionOptions): number {
+  return Math.min(untilMs, sinceMs + holdMs)
+}
+
 type Evidence = 'failing' | 'answering' | 'silent'
 
 /**
@@ -271,13 +286,14 @@ function evidenceOn({ service, endpoint, goodAtStart }: Suspect, given: Circumst
 }
 
 function withSuspects(before: Admission, suspects: Admission['suspects']): Admission {
-  const { answer, table } = before
+  const { answer, table, believesNext } = before
   const hasRegistryDoubt = [...suspects.values()].some((held) =>
     [...held.values()].some(({ doubt }) => isOfRegistry(doubt)),
   )
   return {
     answer,
     suspects,
+    believesNext,
     table: suspects.size === 0 || answer === null ? answer : merged(answer, suspects, table),
     failed: hasRegistryDoubt ? before.failed : 0,
   }

@@ -8,6 +8,7 @@ import {
   type Admission,
   type AdmissionOptions,
   acceptAll,
+  type Baseline,
   type Circumstances,
   confirmRead,
   type Decision,
@@ -40,6 +41,8 @@ export interface Admitting {
   /** Applies the last answer as it stands, now. Answers how many endpoints are gone by it. */
   accept(): number
   suspects(): readonly Suspect[]
+  /** The baseline is what requests are routed by now: the first answer is judged by it, if there has been none. */
+  baselineServes(): void
 }
 
 export interface AdmittingDeps {
@@ -48,8 +51,7 @@ export interface AdmittingDeps {
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
   readonly vitals: Circumstances['vitals']
-  /** What is in use already, from before this process; null: nothing. */
-  readonly baseline: Catalog | null
+  readonly baseline: Baseline
   /** Told what a listener throws; nothing is supposed to. */
   readonly onBug: (error: unknown) => void
 }
@@ -73,6 +75,7 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
   let troubleAtMs = Number.NEGATIVE_INFINITY
   let rereadAtMs = Number.NEGATIVE_INFINITY
   let isRereading = false
+  let isFirst = true
 
   function circumstances(): Circumstances {
     const nowMs = deps.now()
@@ -132,8 +135,11 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
       await source.watch(
         {
           onCatalog: (catalog, reading) => {
-            if (reading.rewound && reading.standby === undefined) troubleAtMs = deps.now()
-            take(judgeAnswer(admission, catalog, reading, circumstances()), isConfirming(reading))
+            isFirst = false
+            // A standby that has lost its data takes nothing away but what it stands in for.
+            const rewound = reading.rewound && reading.standby === undefined
+            if (rewound) troubleAtMs = deps.now()
+            take(judgeAnswer(admission, catalog, { ...reading, rewound }, circumstances()), isConfirming(reading))
           },
           onFresh: given.onFresh,
           onError: (error) => {
@@ -150,5 +156,8 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
       return verdict.decisions.length
     },
     suspects: () => [...suspectsOf(admission)],
+    baselineServes() {
+      if (isFirst) admission = { ...admission, believesNext: false }
+    },
   }
 }

@@ -40,12 +40,15 @@ export function explainedBy(said: CatalogService | undefined): ReadonlySet<Endpo
 
 /** The answer, with the services of which nothing could be read yet as they were said to be before. */
 export function withUnreadAs(former: Catalog | null, answer: Catalog): Catalog {
-  const unread = [...answer.services].flatMap(([name, said]): [string, CatalogService][] => {
-    if (said.endpoints.length > 0 || !said.absent.some((absentee) => absentee.unread)) return []
+  let services: Map<string, CatalogService> | null = null
+  for (const [name, said] of answer.services) {
+    if (said.endpoints.length > 0 || !said.absent.some((absentee) => absentee.unread)) continue
     const known = former?.services.get(name)
-    return known === undefined ? [] : [[name, known]]
-  })
-  return unread.length === 0 ? answer : { services: new Map([...answer.services, ...unread]) }
+    if (known === undefined) continue
+    services ??= new Map(answer.services)
+    services.set(name, known)
+  }
+  return services === null ? answer : { services }
 }
 
 /**

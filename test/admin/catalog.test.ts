@@ -104,6 +104,7 @@ describe('POST /api/catalog/accept', () => {
   it.each([
     ['a page of another site, by its Origin', { origin: 'http://evil.example' }],
     ['a page of another site, by what the browser says of it', { 'sec-fetch-site': 'cross-site' }],
+    ['whoever is passed on by a proxy on this machine', { 'x-forwarded-for': '203.0.113.9' }],
     ['a page whose name was rebound to this machine', { host: 'evil.example', origin: 'http://evil.example' }],
   ])('is refused to %s', async (_, headers) => {
     const { port, accepted } = await accepting()

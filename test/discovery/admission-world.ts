@@ -41,6 +41,7 @@ export interface AdmissionWorld {
   nowMs: number
   settled: boolean
   enabled: boolean
+  holdMs: number
   readonly admission: Admission
   /** What was decided so far: `web A held (service-emptied)`. */
   readonly told: string[]
@@ -56,14 +57,14 @@ export interface AdmissionWorld {
   table(): string
 }
 
-export function newAdmissionWorld(baseline: Catalog | null = null): AdmissionWorld {
+export function newAdmissionWorld(baseline: Catalog | null = null, isJudge = true): AdmissionWorld {
   const vitals = new Map<string, Vitals>()
-  let admission = newAdmission(baseline)
+  let admission = newAdmission({ catalog: baseline, isJudge })
   const told: string[] = []
 
   const given = (): Circumstances => ({
     nowMs: world.nowMs,
-    options: { enabled: world.enabled, holdMs },
+    options: { enabled: world.enabled, holdMs: world.holdMs },
     settled: world.settled,
     vitals: (service, endpoint) => vitals.get(`${service} ${endpoint}`) ?? null,
   })
@@ -80,6 +81,7 @@ export function newAdmissionWorld(baseline: Catalog | null = null): AdmissionWor
     nowMs: 50_000,
     settled: true,
     enabled: true,
+    holdMs,
     get admission() {
       return admission
     },

@@ -400,6 +400,30 @@ test('thirty-one of a thousand services are a doubt about the registry, thirty a
   }
 })
 
+test('the first answer of another source is believed, and only what it could not read stays as it was', () => {
+  const world = newAdmissionWorld(answerOf(services('abc')), false)
+  const unread = {
+    endpoints: [],
+    absent: [{ instance: '', address: '', reason: 'could not be read', unread: true as const }],
+  }
+  world.answer({ services: new Map([['b', unread], ...answerOf({ c: 'C' }).services, ['d', unread]]) })
+  expect(world.table()).toBe('b: AB, c: C, d: ')
+  expect(world.told).toEqual([])
+  world.answer(answerOf({ c: 'C' }))
+  expect(world.table()).toBe('b: A*B*, c: C')
+})
+
+test('a hold that is made shorter ends sooner for those in it', () => {
+  const world = newAdmissionWorld()
+  world.answer(answerOf({ web: 'AB' }))
+  world.answer(answerOf({}))
+  world.holdMs = 3_000
+  world.pass(2_999)
+  expect(world.table()).toBe('web: A*B*')
+  world.pass(1)
+  expect(world.table()).toBe('')
+})
+
 test('the first answer is judged by what was in use before, when there is something', () => {
   const world = newAdmissionWorld(answerOf(services('abc')))
   expect(world.table()).toBe('a: AB, b: AB, c: AB')

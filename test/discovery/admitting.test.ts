@@ -14,7 +14,7 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop()
 })
 
-function admit(holdMs: number, baseline: Catalog | null = null) {
+function admit(holdMs: number, baseline: Catalog | null = null, isJudge = true) {
   let speak: SourceListeners | null = null
   const rereads: (readonly string[])[] = []
   let onReread: () => boolean = () => true
@@ -35,7 +35,7 @@ function admit(holdMs: number, baseline: Catalog | null = null) {
     options: () => options,
     now: () => clockMs,
     vitals: (service, endpoint) => vitals.get(`${service} ${endpoint}`) ?? null,
-    baseline,
+    baseline: { catalog: baseline, isJudge },
     onBug: (error) => {
       throw error
     },
@@ -67,6 +67,7 @@ function admit(holdMs: number, baseline: Catalog | null = null) {
     vitals,
     suspects: admitted.suspects,
     accept: admitted.accept,
+    baselineServes: admitted.baselineServes,
     fresh: () => fresh,
     pass: (ms: number) => {
       clockMs += ms
@@ -205,4 +206,14 @@ test('a standby datacenter that lost its data does not put the word of the first
   world.answer(answerOf({ api: 'C', web: 'B' }, { web: [absent('A')] }))
   expect(world.last()).toEqual(['api:1', 'web:1'])
   expect(world.suspects()).toEqual([])
+})
+
+test('an old snapshot judges the first answer only once it has been served', () => {
+  const believed = admit(10_000, answerOf({ web: 'AB', api: 'C' }), false)
+  believed.answer(answerOf({ web: 'D' }))
+  expect(believed.last()).toEqual(['web:1'])
+  const served = admit(10_000, answerOf({ web: 'AB', api: 'C' }), false)
+  served.baselineServes()
+  served.answer(answerOf({}))
+  expect(served.last()).toEqual(['api:1', 'web:2'])
 })
