@@ -111,8 +111,8 @@ function readyz({ state, ageMs }: Readiness, { suspects, snapshot }: CatalogStat
   const { held, kept } = suspectCounts(suspects)
   const notes = [
     ...(snapshot?.inUse === true ? ['served from the snapshot'] : []),
-    ...(held > 0 ? [`${held} endpoints held: the last answer leaves them out`] : []),
-    ...(kept > 0 ? [`${kept} endpoints kept: the catalog has lost them, and they answer`] : []),
+    ...(held > 0 ? [`endpoints held: ${held}; the last answer leaves them out`] : []),
+    ...(kept > 0 ? [`endpoints kept: ${kept}; the catalog has lost them, and they answer`] : []),
   ]
   const lines = [state, `catalog ${ageText(ageMs)}`, ...notes]
   return text(isReady(state) ? 200 : 503, `${lines.join('\n')}\n`)

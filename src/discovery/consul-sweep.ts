@@ -14,6 +14,8 @@ import { backoffMs, catchingUpPauseMs } from './pace.ts'
 export const SWEEP_PARALLEL = 12
 /** After so many failures in a row a name is not tried as soon as it can be. */
 const EAGER_ATTEMPTS = 3
+/** What lies between two readings of services in doubt, which come in bursts: requests are to be served in between. */
+const DOUBT_SPACING_MS = 2
 /** How soon it is tried then; × 0.5 to 1.5. */
 const RETRY_MS = 5000
 /** How often one is read again that goes on to disagree with the query over all checks: one of the two lags behind. */
@@ -96,6 +98,7 @@ export function sweep(
   let latest: AilingChecks | null = null
   let untried = 0
   let failures = 0
+  let nextDoubtMs = Number.NEGATIVE_INFINITY
   let hurried = false
   let blind = false
   let wake: () => void = () => {}
@@ -119,6 +122,7 @@ export function sweep(
   }
 
   async function readOne({ name, level, note }: Turn<Round>, signal: AbortSignal): Promise<void> {
+    if (level === 'doubted') await spaceOut(signal)
     const swept = all.get(name)
     if (swept !== undefined) {
       const heard = await swept.reader.read(null, signal).catch((error: unknown) => {
@@ -131,6 +135,12 @@ export function sweep(
     if (note === null) return
     note.left -= 1
     if (note.left === 0) roundMs = tools.now() - note.startMs
+  }
+
+  function spaceOut(signal: AbortSignal): Promise<void> {
+    const startMs = Math.max(tools.now(), nextDoubtMs)
+    nextDoubtMs = startMs + DOUBT_SPACING_MS
+    return pause(startMs - tools.now(), signal)
   }
 
   async function takeIn(name: string, swept: Swept, heard: Heard, signal: AbortSignal): Promise<void> {

@@ -49,8 +49,8 @@ describe('a catalog in doubt', () => {
       'fresh',
       'catalog confirmed 1.2 s ago',
       'served from the snapshot',
-      '1 endpoints held: the last answer leaves them out',
-      '1 endpoints kept: the catalog has lost them, and they answer',
+      'endpoints held: 1; the last answer leaves them out',
+      'endpoints kept: 1; the catalog has lost them, and they answer',
       '',
     ])
   })
