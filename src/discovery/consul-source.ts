@@ -15,7 +15,7 @@ import type { Answer, Ask, How } from './consul-loop.ts'
 import { REREAD_PARALLEL } from './consul-reread.ts'
 import { SWEEP_PARALLEL, sweepTiming } from './consul-sweep.ts'
 import { type ConsulRequests, type ConsulWatch, consulWatch, type WatchTiming } from './consul-watch.ts'
-import type { CatalogSource, SourceView } from './source.ts'
+import { type CatalogSource, nothingRead } from './source.ts'
 
 export interface ConsulOptions {
   /** `http://host:port` or `https://host:port`. */
@@ -67,14 +67,6 @@ export const consulTiming: ConsulTiming = {
 
 /** Far above any real answer (3,000 instances are 4 MB): only keeps a runaway one from eating the memory. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
-
-const nothingRead: SourceView = {
-  watched: 0,
-  swept: 0,
-  sweepRoundMs: null,
-  wakeups: { useful: 0, useless: 0 },
-  noisiest: [],
-}
 
 /**
  * A source that follows a Consul agent's catalog. `reread` and `describe` are about the watch that was begun last.

@@ -6,7 +6,7 @@
 
 import { type Catalog, sameCatalog } from '../balancer/endpoint.ts'
 import { type FailoverOrder, mergeFailover, reachedDatacenters } from './failover.ts'
-import type { CatalogSource, Reading, SourceListeners, SourceView } from './source.ts'
+import { type CatalogSource, nothingRead, type Reading, type SourceListeners, type SourceView } from './source.ts'
 
 /**
  * A source of the primary's catalog with the standbys' endpoints where it has none. Readings and errors of
@@ -90,8 +90,8 @@ export function failoverSource(
   }
 
   function describe(): SourceView {
-    const own = primary.describe?.() ?? nothing
-    const views = [own, ...[...standbys.values()].map((source) => source.describe?.() ?? nothing)]
+    const own = primary.describe?.() ?? nothingRead
+    const views = [own, ...[...standbys.values()].map((source) => source.describe?.() ?? nothingRead)]
     const sum = (number: (view: SourceView) => number) => views.reduce((total, view) => total + number(view), 0)
     return {
       ...own,
@@ -106,12 +106,4 @@ export function failoverSource(
     ...(primary.reread === undefined ? {} : { reread }),
     ...(primary.describe === undefined ? {} : { describe }),
   }
-}
-
-const nothing: SourceView = {
-  watched: 0,
-  swept: 0,
-  sweepRoundMs: null,
-  wakeups: { useful: 0, useless: 0 },
-  noisiest: [],
 }

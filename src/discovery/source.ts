@@ -51,6 +51,15 @@ export interface CatalogSource {
   describe?(): SourceView
 }
 
+/** Of a source that is not being read. */
+export const nothingRead: SourceView = {
+  watched: 0,
+  swept: 0,
+  sweepRoundMs: null,
+  wakeups: { useful: 0, useless: 0 },
+  noisiest: [],
+}
+
 /** How a source is read right now, as plain data. */
 export interface SourceView {
   /** Services with a watch of their own, and services that are read in turn. */

@@ -1,14 +1,9 @@
 /** Does our source follow a real Consul agent, also through the agent's death, its locks and its certificates? */
 
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Followed, followConsul } from '../discovery/follow.ts'
-import { type ConsulAgent, freePort, startConsul } from '../support/consul.ts'
-import { findConsul } from '../support/consul-binary.ts'
+import { type ConsulAgent, startConsul } from '../support/consul.ts'
+import { makeConsulTls } from '../support/consul-tls.ts'
 import { waitFor } from '../support/wait.ts'
 import { describeCatalogServer } from './catalog-server-suite.ts'
 
@@ -111,29 +106,10 @@ describe('a real Consul agent of its own', () => {
   })
 
   test('that speaks TLS and wants a certificate: with both it is followed, without its CA the cure is told', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'evenkeel-tls-'))
-    cleanups.push(() => rm(folder, { recursive: true, force: true }))
-    const consulTool = async (...args: string[]) => promisify(execFile)(await findConsul(), args, { cwd: folder })
-    await consulTool('tls', 'ca', 'create')
-    await consulTool('tls', 'cert', 'create', '-server', '-additional-ipaddress', '127.0.0.1')
-    await consulTool('tls', 'cert', 'create', '-client')
-    const path = (name: string) => join(folder, name)
-    const pem = (name: string) => readFile(path(name), 'utf8')
-    const httpsPort = await freePort()
-    const consul = await agent({
-      hcl: [
-        `ports { https = ${httpsPort} }`,
-        `ca_file = "${path('consul-agent-ca.pem')}"`,
-        `cert_file = "${path('dc1-server-consul-0.pem')}"`,
-        `key_file = "${path('dc1-server-consul-0-key.pem')}"`,
-        'verify_incoming_https = true',
-      ],
-    })
+    const { url, hcl, ca, cert, key, remove } = await makeConsulTls()
+    cleanups.push(remove)
+    const consul = await agent({ hcl })
     await consul.register({ Name: 'web', ID: 'web-1', Port: 8001 })
-    const url = `https://127.0.0.1:${httpsPort}`
-    const ca = await pem('consul-agent-ca.pem')
-    const cert = await pem('dc1-client-consul-0.pem')
-    const key = await pem('dc1-client-consul-0-key.pem')
 
     const trusted = follow(url, { tls: { ca, cert, key } })
     await trusted.until('web', ['127.0.0.1:8001*1'])

@@ -1,20 +1,15 @@
 /** Is the proxy found in a real Consul, and does it stay there, whatever happens to the agent, until it is closed? */
 
-import { execFile } from 'node:child_process'
 import { Resolver } from 'node:dns/promises'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
 import type { AgentAddress } from '../../src/discovery/agent-client.ts'
 import { createRegistration, type Registration, type RegistrationOptions } from '../../src/discovery/registration.ts'
 import { type ConsulAgent, freePort, startConsul } from '../support/consul.ts'
-import { findConsul } from '../support/consul-binary.ts'
+import { makeConsulTls } from '../support/consul-tls.ts'
 import { waitFor } from '../support/wait.ts'
 
 const cleanups: (() => Promise<unknown>)[] = []
@@ -227,33 +222,14 @@ test('a token without the right to write: told once with its cure, and never the
 }, 30_000)
 
 test('an agent that speaks TLS and wants a certificate: registered with both, and without its CA the cure is told', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'evenkeel-tls-'))
-  cleanups.push(() => rm(folder, { recursive: true, force: true }))
-  const consulTool = async (...args: string[]) => promisify(execFile)(await findConsul(), args, { cwd: folder })
-  await consulTool('tls', 'ca', 'create')
-  await consulTool('tls', 'cert', 'create', '-server', '-additional-ipaddress', '127.0.0.1')
-  await consulTool('tls', 'cert', 'create', '-client')
-  const path = (name: string) => join(folder, name)
-  const pem = (name: string) => readFile(path(name), 'utf8')
-  const httpsPort = await freePort()
-  const consul = await agent({
-    hcl: [
-      `ports { https = ${httpsPort} }`,
-      `ca_file = "${path('consul-agent-ca.pem')}"`,
-      `cert_file = "${path('dc1-server-consul-0.pem')}"`,
-      `key_file = "${path('dc1-server-consul-0-key.pem')}"`,
-      'verify_incoming_https = true',
-    ],
-  })
+  const { url, hcl, ca, cert, key, remove } = await makeConsulTls()
+  cleanups.push(remove)
+  const consul = await agent({ hcl })
   const admin = await adminListener()
-  const url = `https://127.0.0.1:${httpsPort}`
   const blind = registration({ url }, admin.port)
   blind.start()
   await waitFor('the distrust is told', () => blind.logged.some(({ cure }) => /CONSUL_CACERT/.test(cure ?? '')))
-  const [ca, cert, key] = await Promise.all(
-    ['consul-agent-ca.pem', 'dc1-client-consul-0.pem', 'dc1-client-consul-0-key.pem'].map(pem),
-  )
-  registration({ url, tls: { ca: ca ?? null, cert: cert ?? null, key: key ?? null } }, admin.port).start()
+  registration({ url, tls: { ca, cert, key } }, admin.port).start()
   await until(consul, ['evenkeel-8080 passing'])
 })
 
