@@ -61,7 +61,7 @@ export function createFollowing(deps: FollowingDeps): Following {
   const freshness = createFreshness(now)
   /** Of the standby datacenters, which say nothing of how old the catalog is: only so that nothing is told twice. */
   const standbyFreshness = createFreshness(now)
-  const snapshot = openSnapshotOf(config().discovery.snapshot, deps)
+  const snapshot = openSnapshotOf(config(), deps)
   let found: SnapshotRead = { kind: 'absent' }
   let snapshotInUse = false
   let inUse: Catalog | null = null
@@ -191,11 +191,13 @@ export function createFollowing(deps: FollowingDeps): Following {
   }
 }
 
-function openSnapshotOf(path: string | null, { log, now }: FollowingDeps) {
+function openSnapshotOf({ discovery: { snapshot: path, consul } }: Config, { log, now }: FollowingDeps) {
   if (path === null) return null
+  const { datacenter, namespace } = consul
   const file = openSnapshot(path, {
     now,
     epochNow: Date.now,
+    of: `datacenter ${datacenter ?? '(of the agent)'}, namespace ${namespace ?? '(default)'}`,
     onError: ({ where, message, cure }) => log.error({ where, message, cure }, 'the snapshot cannot be written'),
     onRecovered: () => log.info({ path }, 'the snapshot is written again'),
   })

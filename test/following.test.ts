@@ -87,6 +87,27 @@ test('a service that the config leaves out is not routed because an older snapsh
   expect(there.following.status().suspects).toEqual([])
 })
 
+test('a snapshot of another datacenter is not used, and left as it is', async () => {
+  const consul = await consulWith({ web: [3] })
+  const path = await snapshotOf({ api: [1], web: [2] })
+  const here = followed(consul.url, path, 'datacenter: dc1')
+  await here.following.start()
+  await waitFor('the catalog is in', () => here.table() === 'api 1, web 1')
+  await here.following.close()
+  const written = await readFile(path, 'utf8')
+  expect(written).toContain('"of": "datacenter dc1, namespace (default)"')
+
+  const away = followed('http://127.0.0.1:1', path, 'datacenter: dc2')
+  await away.following.start()
+  expect(away.following.status().snapshot).toMatchObject({ found: 'refused', inUse: false })
+  const there = followed(consul.url, path, 'datacenter: dc2')
+  await there.following.start()
+  await there.following.firstCatalog
+  expect(there.table()).toBe('web 1')
+  await there.following.close()
+  expect(await readFile(path, 'utf8')).toBe(written)
+})
+
 test('a service that cannot be read at the start is as the snapshot has it, and stays so in the file', async () => {
   const confirmedAtMs = Date.now() - 3_600_000
   const path = await snapshotOf({ api: [1, 2], web: [3] }, confirmedAtMs)

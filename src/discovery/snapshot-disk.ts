@@ -90,8 +90,8 @@ async function lookInto(handle: FileHandle): Promise<Found> {
   if (bytes === null) return { kind: 'foreign', why: tooLarge }
   const decoded = decodeBytes(bytes)
   if (decoded.kind === 'refused') return { kind: 'foreign', why: decoded.why }
-  const { catalog, confirmedAtMs } = decoded
-  return { kind: 'ours', snapshot: { catalog, confirmedAtMs }, mark: markOf(stats) }
+  const { kind: _, ...snapshot } = decoded
+  return { kind: 'ours', snapshot, mark: markOf(stats) }
 }
 
 /** To its end, wherever that is by then: a file can grow while it is read. Null: it is too large. */

@@ -24,6 +24,8 @@ export interface SnapshotFileOptions {
   readonly now: () => number
   /** Milliseconds since 1970. */
   readonly epochNow: () => number
+  /** Which catalog is written; a file that says another one is refused. Absent: it is not said, and any is read. */
+  readonly of?: string
   /** A write failed, or will not be tried: told once for each kind of failure until a write succeeds. */
   readonly onError: (error: SourceError) => void
   /** A write succeeded after failures that were told. */
@@ -53,7 +55,7 @@ export interface SnapshotFile extends AsyncDisposable {
 
 /** Follows one path. Nothing is touched before `read` or `write`. */
 export function openSnapshot(path: string, options: SnapshotFileOptions): SnapshotFile {
-  const { now, epochNow, onError, onRecovered, disk = snapshotDisk } = options
+  const { now, epochNow, of: origin, onError, onRecovered, disk = snapshotDisk } = options
   const sleep = options.sleep ?? ((ms, signal) => setTimeout(ms, undefined, { signal, ref: false }))
   let latest: Snapshot | null = null
   /** What the file lacks: the catalog, or only its newer time. */
@@ -94,7 +96,11 @@ export function openSnapshot(path: string, options: SnapshotFileOptions): Snapsh
     try {
       if (!leftoversGone) await disk.removeLeftovers(path, epochNow())
       leftoversGone = true
-      const replaced = await disk.replace(path, snapshotPieces(snapshot.catalog, snapshot.confirmedAtMs), mark)
+      const replaced = await disk.replace(
+        path,
+        snapshotPieces(origin === undefined ? snapshot : { ...snapshot, of: origin }),
+        mark,
+      )
       if (replaced.kind === 'foreign') {
         turnOff()
         onError({ where: path, message: `${replaced.why}: left alone, no snapshot is written`, cure: cureOfForeign })
@@ -132,6 +138,10 @@ export function openSnapshot(path: string, options: SnapshotFileOptions): Snapsh
       try {
         const found = await disk.look(path)
         if (found.kind === 'absent') return found
+        if (found.kind === 'ours' && isOfAnother(found.snapshot, origin)) {
+          turnOff()
+          return { kind: 'refused', why: `it is of ${found.snapshot.of}, not of ${origin}`, cure: cureOfForeign }
+        }
         if (found.kind === 'ours') {
           mark = found.mark
           const confirmedAtMs = Math.min(found.snapshot.confirmedAtMs, epochNow())
@@ -168,6 +178,10 @@ export function openSnapshot(path: string, options: SnapshotFileOptions): Snapsh
     [Symbol.asyncDispose]: () => file.close(),
   }
   return file
+}
+
+function isOfAnother({ of }: Snapshot, origin: string | undefined): boolean {
+  return of !== undefined && origin !== undefined && of !== printable(origin, 512)
 }
 
 const cureOfForeign = 'move it away or name another path in discovery.snapshot, and start again'

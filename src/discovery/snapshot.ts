@@ -33,6 +33,8 @@ export interface Snapshot {
   readonly catalog: Catalog
   /** Milliseconds since 1970, whole. */
   readonly confirmedAtMs: number
+  /** Which catalog it is, in words that differ where catalogs do: of which datacenter. Absent: it is not said. */
+  readonly of?: string
 }
 
 export type DecodedSnapshot =
@@ -41,17 +43,18 @@ export type DecodedSnapshot =
   | { readonly kind: 'refused'; readonly why: string }
 
 /** The whole text; see `snapshotPieces`. */
-export function encodeSnapshot(catalog: Catalog, confirmedAtMs: number): string {
-  return [...snapshotPieces(catalog, confirmedAtMs)].join('')
+export function encodeSnapshot(catalog: Catalog, confirmedAtMs: number, of?: string): string {
+  return [...snapshotPieces({ catalog, confirmedAtMs, ...(of === undefined ? {} : { of }) })].join('')
 }
 
 /**
  * The text in pieces, one a service, so that a large catalog can be written without holding up everything else.
- * @param confirmedAtMs milliseconds since 1970; a time outside the years 1970 to 9999 is put to the nearest one inside
+ * A time outside the years 1970 to 9999 is put to the nearest one inside.
  */
-export function* snapshotPieces(catalog: Catalog, confirmedAtMs: number): Generator<string, void> {
+export function* snapshotPieces({ catalog, confirmedAtMs, of }: Snapshot): Generator<string, void> {
   const confirmedAt = new Date(Math.min(MAX_TIME_MS, Math.max(0, Math.floor(confirmedAtMs)))).toISOString()
-  yield `{\n  "format": "${FORMAT}",\n  "version": ${VERSION},\n  "confirmedAt": "${confirmedAt}",\n  "services": [`
+  const origin = of === undefined ? '' : `\n  "of": ${JSON.stringify(of)},`
+  yield `{\n  "format": "${FORMAT}",\n  "version": ${VERSION},${origin}\n  "confirmedAt": "${confirmedAt}",\n  "services": [`
   let before = '\n    '
   for (const [name, { endpoints, absent }] of catalog.services) {
     const places = endpoints.map(({ instance, address, port, weight }) => ({ instance, address, port, weight }))
@@ -92,6 +95,8 @@ function snapshotOf(root: unknown): Snapshot {
   const { version } = root
   if (version !== VERSION) throw new Unsound(`its version is ${shown(version)}, and this Evenkeel reads ${VERSION}`)
   const confirmedAtMs = timeOf(root.confirmedAt)
+  const { of } = root
+  if (of !== undefined && typeof of !== 'string') throw unsound('of', of, 'a text')
   const services = new Map<string, CatalogService>()
   for (const [index, item] of listOf(root.services, 'services').entries()) {
     const at = `services[${index}]`
@@ -102,7 +107,8 @@ function snapshotOf(root: unknown): Snapshot {
     services.set(name, serviceOf(entry, at))
   }
   const inOrder = [...services].sort(([a], [b]) => compareText(a, b))
-  return { catalog: { services: new Map(inOrder) }, confirmedAtMs }
+  const catalog = { services: new Map(inOrder) }
+  return { catalog, confirmedAtMs, ...(of === undefined ? {} : { of: printable(of, MAX_TEXT) }) }
 }
 
 function timeOf(value: unknown): number {

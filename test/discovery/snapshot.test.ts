@@ -193,3 +193,10 @@ function put(root: object, path: readonly string[], value: unknown): void {
   for (const key of path.slice(0, -1)) holder = holder[key] as Record<string, unknown>
   holder[path.at(-1) ?? ''] = value
 }
+
+test('which catalog it is of is kept, and must be a text', () => {
+  const text = encodeSnapshot(catalogOf(1), 0, 'datacenter "dc1"')
+  expect(decodeSnapshot(text)).toMatchObject({ kind: 'read', of: 'datacenter "dc1"' })
+  const wrong = decodeSnapshot(JSON.stringify({ ...JSON.parse(text), of: 7 }))
+  expect(wrong).toEqual({ kind: 'refused', why: expect.stringContaining('of is 7') })
+})
