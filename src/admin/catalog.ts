@@ -40,8 +40,8 @@ export interface SuspectDetail {
 }
 
 export function suspectDetail(suspect: Suspect, { nowMs, admission }: CatalogStatus): SuspectDetail {
-  const { doubt, kept, sinceMs, untilMs, reads } = suspect
-  const decidedInMs = kept ? null : Math.max(0, Math.min(untilMs, sinceMs + admission.holdMs) - nowMs)
+  const { doubt, kept, sinceMs, reads } = suspect
+  const decidedInMs = kept ? null : Math.max(0, sinceMs + admission.holdMs - nowMs)
   const until = `held: ${doubtText(doubt)}; decided in ${((decidedInMs ?? 0) / 1000).toFixed(1)} s at the latest`
   return {
     doubt,

@@ -39,9 +39,8 @@ export interface Suspect {
   readonly service: string
   readonly endpoint: Endpoint
   readonly doubt: Doubt
+  /** It is decided `AdmissionOptions.holdMs` later at the latest. */
   readonly sinceMs: number
-  /** Then it is decided at the latest, or sooner: see `decidedAtMs`. */
-  readonly untilMs: number
   /** Its `Vitals.goodAnswers` when it became a suspect. */
   readonly goodAtStart: number
   /** How many later reads have left it out as well. */
@@ -190,7 +189,7 @@ export function settle(before: Admission, given: Circumstances): Verdict {
     suspects.set(suspect.service, held.set(suspect.endpoint.id, suspect))
   }
   for (const suspect of staying) {
-    if (suspect.kept || given.nowMs < decidedAtMs(suspect, given.options)) {
+    if (suspect.kept || given.nowMs - suspect.sinceMs < given.options.holdMs) {
       stay(suspect)
     } else if (isOfRegistry(suspect.doubt) && answering > failed) {
       const kept = { ...suspect, kept: true }
@@ -248,22 +247,16 @@ function missingFrom({ table, suspects }: Admission, answer: Catalog, { settled 
 }
 
 function newSuspect(service: string, endpoint: Endpoint, doubt: Doubt, given: Circumstances): Suspect {
-  const { nowMs, options, vitals } = given
+  const { nowMs, vitals } = given
   return {
     service,
     endpoint,
     doubt,
     sinceMs: nowMs,
-    untilMs: nowMs + options.holdMs,
     goodAtStart: vitals(service, endpoint.id)?.goodAnswers ?? 0,
     reads: 0,
     kept: false,
   }
-}
-
-/** When it is decided at the latest: a hold that was made shorter meanwhile is shorter for those in it. */
-export function decidedAtMs({ sinceMs, untilMs }: Suspect, { holdMs }: AdmissionOptions): number {
-  return Math.min(untilMs, sinceMs + holdMs)
 }
 
 type Evidence = 'failing' | 'answering' | 'silent'
@@ -286,14 +279,13 @@ function evidenceOn({ service, endpoint, goodAtStart }: Suspect, given: Circumst
 }
 
 function withSuspects(before: Admission, suspects: Admission['suspects']): Admission {
-  const { answer, table, believesNext } = before
+  const { answer, table } = before
   const hasRegistryDoubt = [...suspects.values()].some((held) =>
     [...held.values()].some(({ doubt }) => isOfRegistry(doubt)),
   )
   return {
-    answer,
+    ...before,
     suspects,
-    believesNext,
     table: suspects.size === 0 || answer === null ? answer : merged(answer, suspects, table),
     failed: hasRegistryDoubt ? before.failed : 0,
   }

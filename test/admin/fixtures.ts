@@ -49,7 +49,6 @@ export function suspect(service: string, port: number, fields: Partial<Suspect> 
     endpoint,
     doubt: 'service-emptied',
     sinceMs: -4_000,
-    untilMs: 6_000,
     goodAtStart: 0,
     reads: 1,
     kept: false,

@@ -1,8 +1,7 @@
-import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type AgentAddress, agentClient } from '../../src/discovery/agent-client.ts'
+import { listenOnLoopback } from '../support/loopback.ts'
 
 const token = '7f4ad1c2-55e0-4f0c-9d6b-000000000001'
 const noTls = { ca: null, cert: null, key: null }
@@ -14,14 +13,7 @@ afterEach(async () => {
 /** A little HTTP server in place of an agent. */
 async function serverThat(answers: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
   const server = createServer(answers)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  cleanups.push(async () => {
-    server.close()
-    server.closeAllConnections()
-    await once(server, 'close')
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return `http://127.0.0.1:${await listenOnLoopback(server, cleanups)}`
 }
 
 const client = (address: string, more: Partial<AgentAddress> = {}) =>

@@ -1,22 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import type { RegistrationOptions } from '../../src/discovery/registration.ts'
 import { type Found, readFound, serviceRecord } from '../../src/discovery/registration-record.ts'
+import { registrationOptions } from './registration-options.ts'
 
-const options: RegistrationOptions = {
-  enabled: true,
-  name: 'evenkeel',
-  id: null,
-  tags: ['edge'],
-  address: null,
-  port: null,
-  checkUrl: null,
-  checkIntervalMs: 5000,
-  deregisterAfterMs: 600_000,
-}
 const at = { port: 8080, adminHost: '127.0.0.1', adminPort: 8081 }
 
 test('by default: the name and the port are the id, the address is the node’s, the check is critical until it has run', () => {
-  expect(serviceRecord(options, at)).toEqual({
+  expect(serviceRecord(registrationOptions, at)).toEqual({
     ID: 'evenkeel-8080',
     Name: 'evenkeel',
     Tags: ['edge'],
@@ -35,7 +24,10 @@ test('by default: the name and the port are the id, the address is the node’s,
 })
 
 test('what is set is what is written', () => {
-  const record = serviceRecord({ ...options, id: 'a/b', address: '10.0.0.1', port: 80, checkIntervalMs: 1500 }, at)
+  const record = serviceRecord(
+    { ...registrationOptions, id: 'a/b', address: '10.0.0.1', port: 80, checkIntervalMs: 1500 },
+    at,
+  )
   expect(record).toMatchObject({ ID: 'a/b', Address: '10.0.0.1', Port: 80, Check: { Interval: '1.5s' } })
 })
 
@@ -50,11 +42,11 @@ test.each([
   ['whatever, if the URL is set', '0.0.0.0', 'https://proxy.internal:444', 'https://proxy.internal:444/readyz'],
   ['a URL that ends in a slash', '0.0.0.0', 'http://10.0.0.1:1/', 'http://10.0.0.1:1/readyz'],
 ])('the admin listener is bound to %s', (_, adminHost, checkUrl, url) => {
-  expect(serviceRecord({ ...options, checkUrl }, { ...at, adminHost }).Check.HTTP).toBe(url)
+  expect(serviceRecord({ ...registrationOptions, checkUrl }, { ...at, adminHost }).Check.HTTP).toBe(url)
 })
 
 describe('what the agent answers', () => {
-  const record = serviceRecord(options, at)
+  const record = serviceRecord(registrationOptions, at)
   const service = { ID: 'evenkeel-8080', Service: 'evenkeel', Tags: ['edge'], Port: 8080, Address: '' }
   const check = { CheckID: 'evenkeel-8080-ready', Notes: record.Check.Notes, Status: 'passing', Output: 'HTTP GET …' }
   const body = (more: object = {}, ...checks: object[]) => ({

@@ -8,8 +8,10 @@ import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
 import type { AgentAddress } from '../../src/discovery/agent-client.ts'
 import { createRegistration, type Registration, type RegistrationOptions } from '../../src/discovery/registration.ts'
+import { registrationOptions } from '../discovery/registration-options.ts'
 import { type ConsulAgent, freePort, startConsul } from '../support/consul.ts'
 import { makeConsulTls } from '../support/consul-tls.ts'
+import { listenOnLoopback } from '../support/loopback.ts'
 import { waitFor } from '../support/wait.ts'
 
 const cleanups: (() => Promise<unknown>)[] = []
@@ -30,26 +32,7 @@ async function adminListener() {
     if (request.url === '/readyz') seen.checks += 1
     response.writeHead(request.url === '/readyz' && seen.ready ? 200 : 503).end('fresh\n')
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  cleanups.push(async () => {
-    server.close()
-    server.closeAllConnections()
-    await once(server, 'close')
-  })
-  return { seen, port: (server.address() as AddressInfo).port }
-}
-
-const defaults: RegistrationOptions = {
-  enabled: true,
-  name: 'evenkeel',
-  id: null,
-  tags: ['edge'],
-  address: null,
-  port: null,
-  checkUrl: null,
-  checkIntervalMs: 1000,
-  deregisterAfterMs: 600_000,
+  return { seen, port: await listenOnLoopback(server, cleanups) }
 }
 
 interface Made extends Registration {
@@ -65,7 +48,7 @@ function registration(
   const logged: Made['logged'][number][] = []
   const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(JSON.parse(line)) })
   const made = createRegistration(
-    { ...defaults, ...options },
+    { ...registrationOptions, checkIntervalMs: 1000, ...options },
     {
       address: consul.url,
       token: consul.token ?? null,
