@@ -62,6 +62,8 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       onEjected: (...event) => observers.onEjected(...event),
       onRestored: (...event) => observers.onRestored(...event),
       onWithheld: (...event) => observers.onWithheld(...event),
+      onDrained: (...event) => observers.onDrained(...event),
+      onUndrained: (...event) => observers.onUndrained(...event),
       onPanicPick: (...event) => observers.onPanicPick(...event),
     },
   })
@@ -203,12 +205,12 @@ function register(config: Config, ports: { port: number; adminPort: number }, lo
 
 /** A new config, but for what was decided at the start: `/api/config` shows what is in effect. */
 function withWhatIsBound(running: Config, config: Config): Config {
-  const { listen, admin, workers, engine, limits, register } = running
+  const { listen, workers, engine, limits, register } = running
   const { source, snapshot } = running.discovery
   return {
     ...config,
     listen,
-    admin,
+    admin: { ...running.admin, token: config.admin.token },
     workers,
     engine,
     limits,
@@ -231,6 +233,14 @@ function bothOf(first: BalancerObserver, second: BalancerObserver): BalancerObse
     onWithheld: (...event) => {
       first.onWithheld(...event)
       second.onWithheld(...event)
+    },
+    onDrained: (...event) => {
+      first.onDrained(...event)
+      second.onDrained(...event)
+    },
+    onUndrained: (...event) => {
+      first.onUndrained(...event)
+      second.onUndrained(...event)
     },
     onPanicPick: (...event) => {
       first.onPanicPick(...event)

@@ -182,9 +182,10 @@ export function createCounters(): Counters {
     onEjected(name, id, reason) {
       add(endpoint(name, id).ejections, reason)
     },
-    onRestored() {
-      // The state gauge tells it; there is nothing to count.
-    },
+    // The state gauge tells it; there is nothing to count.
+    onRestored() {},
+    onDrained() {},
+    onUndrained() {},
     onWithheld(name, _id, _due, withheld) {
       add(service(name).withheld, withheld)
     },

@@ -2,7 +2,7 @@
 
 import type { AbsentInstance } from '../balancer/endpoint.ts'
 import type { EjectionReason, WithheldReason } from '../balancer/observer.ts'
-import type { EndpointView, HealthState, ServiceView } from '../balancer/view.ts'
+import type { EndpointState, EndpointView, ServiceView } from '../balancer/view.ts'
 import type { SuspectDetail } from './catalog.ts'
 
 /** What there is to tell of an endpoint that the catalog leaves out; null: it is listed. */
@@ -12,7 +12,7 @@ export interface ServiceSummary {
   readonly name: string
   /** False: gone from the catalog, remembered for a while. */
   readonly inCatalog: boolean
-  readonly endpoints: Readonly<Record<HealthState, number>> & { readonly total: number }
+  readonly endpoints: Readonly<Record<EndpointState, number>> & { readonly total: number }
   /** Instances that the catalog knows and keeps out of rotation. */
   readonly absent: number
   /** Endpoints in rotation that the last answer of the catalog leaves out. */
@@ -27,7 +27,7 @@ export interface EndpointDetail {
   readonly address: string
   readonly port: number
   readonly weight: number
-  readonly state: HealthState
+  readonly state: EndpointState
   readonly inRotation: boolean
   /** One sentence, or null when there is nothing to explain. */
   readonly why: string | null
@@ -55,7 +55,7 @@ export interface ServiceDetail {
 
 /** One line of the list of services. */
 export function summarise(service: ServiceView, findSuspect: FindSuspect): ServiceSummary {
-  const endpoints = { healthy: 0, ejected: 0, probing: 0, total: service.endpoints.length }
+  const endpoints = { healthy: 0, ejected: 0, probing: 0, drained: 0, total: service.endpoints.length }
   let inFlight = 0
   let suspects = 0
   for (const each of service.endpoints) {
@@ -109,6 +109,8 @@ function healthClause(view: EndpointView): string | null {
       return `ejected for ${cause}; ${nextProbe(view.ejectedForMs ?? 0)}`
     case 'probing':
       return `ejected for ${cause}; one probe request is on its way`
+    case 'drained':
+      return `drained by ${view.drained?.by ?? 'somebody'}`
     case 'healthy':
       return view.withheld === null ? null : `its ejection for ${cause} is due but withheld: ${view.withheld}`
     default:

@@ -46,7 +46,7 @@ export interface FamilySource {
 }
 
 const none: Labels = {}
-const states = ['healthy', 'ejected', 'probing'] as const
+const states = ['healthy', 'ejected', 'probing', 'drained'] as const
 
 /** Every family of the contract except `process_*` and `nodejs_*`, in its order. Prunes the counters first. */
 export function buildFamilies(source: FamilySource): Family[] {
@@ -67,7 +67,7 @@ export function buildFamilies(source: FamilySource): Family[] {
       for (const [outcome, value] of attempts) push(f.attempts, { ...labels, outcome }, none, value)
       for (const [reason, value] of ejections) push(f.ejections, { ...labels, reason }, none, value)
     }
-    const counts = { healthy: 0, ejected: 0, probing: 0 }
+    const counts = { healthy: 0, ejected: 0, probing: 0, drained: 0 }
     for (const endpoint of service.endpoints) counts[endpoint.state] += 1
     for (const state of states) push(f.endpoints, { ...slot.labels, state }, none, counts[state])
     push(f.pickSpread, none, slot.labels, service.pickSpread)

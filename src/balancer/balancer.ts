@@ -5,22 +5,46 @@
  * in, picks go out, and each pick carries its own `report`; nothing else flows back.
  */
 
+import { Drains } from './drains.ts'
 import type { Catalog, EndpointId } from './endpoint.ts'
-import type { Picked, PoolContext } from './pool.ts'
+import { tell } from './observer.ts'
+import type { BalancerContext, Picked, Pool, PoolContext } from './pool.ts'
 import { emptyTable, isKnown, type RoutingTable, reconcile, type ServiceChange, type TableChange } from './table.ts'
 import { Vacancies } from './vacancies.ts'
-import type { ServiceView, TableView, Vitals } from './view.ts'
+import type { ServiceView, Standing, TableView, Vitals } from './view.ts'
 
 export type { Picked } from './pool.ts'
 export type { ServiceChange, TableChange } from './table.ts'
+export type { PickRole } from './verdict.ts'
+export type { Standing } from './view.ts'
 
 export type Pick =
   | Picked
   | { readonly kind: 'unknown-service' }
   /** Known, but nobody may serve it. `retryAfterMs`: when that may have changed; null when nobody can tell. */
-  | { readonly kind: 'no-endpoints'; readonly retryAfterMs: number | null }
+  | {
+      readonly kind: 'no-endpoints'
+      readonly retryAfterMs: number | null
+      /** Who there is, none of whom may be picked; null when the service has left the catalog. */
+      readonly standing: Standing | null
+    }
 
-export interface Balancer {
+/** What came of a person's word on an endpoint. `too-many`: so many are drained that no more can be. */
+export type HandResult = 'done' | 'unchanged' | 'unknown-service' | 'unknown-endpoint' | 'too-many'
+
+/** What a person may say of an endpoint of the catalog. `by`: who, for other people to read; printable. */
+export interface Hands {
+  /** No request goes to it until it is undrained; what is in flight finishes. It outlives changes of the catalog. */
+  drain(service: string, endpoint: EndpointId, by: string): HandResult
+  /** Also of an endpoint that the catalog does not list now. */
+  undrain(service: string, endpoint: EndpointId, by: string): HandResult
+  /** As if a rule had tripped: for a while, and back through a probe. No cap applies. */
+  eject(service: string, endpoint: EndpointId, by: string): HandResult
+  /** Ends its ejection now, with a clean record. */
+  restore(service: string, endpoint: EndpointId): HandResult
+}
+
+export interface Balancer extends Hands {
   /** Takes a complete catalog; the answer says what is different now. */
   update(catalog: Catalog): TableChange
   /**
@@ -44,7 +68,9 @@ export interface Balancer {
  * @param context `now` is a clock in milliseconds that never goes back; `outlier` is asked at each report, and
  * `balancing` whenever weights are made, so that changed options hold at once; `observer` may throw.
  */
-export function createBalancer(context: PoolContext): Balancer {
+export function createBalancer(surroundings: BalancerContext): Balancer {
+  const drains = new Drains()
+  const context: PoolContext = { ...surroundings, drainOf: (service, endpoint) => drains.of(service, endpoint) }
   let table: RoutingTable = emptyTable
   const vacancies = new Vacancies()
 
@@ -61,9 +87,22 @@ export function createBalancer(context: PoolContext): Balancer {
 
   function viewService(name: string): ServiceView | null {
     const pool = table.pools.get(name)
-    if (pool !== undefined) return { name, inCatalog: true, absent: pool.absent, ...pool.view() }
-    if (!isKnown(table, name, context.now())) return null
-    return { name, inCatalog: false, endpoints: [], absent: [], pickSpread: 0 }
+    const now = context.now()
+    const drainedAway = [...drains.all(name)]
+      .filter(([endpoint]) => pool?.has(endpoint) !== true)
+      .map(([endpoint, { by, atMs }]) => ({ endpoint, by, agoMs: now - atMs }))
+    if (pool !== undefined) return { name, inCatalog: true, drainedAway, ...pool.view() }
+    // What a person drained is shown for as long as it holds.
+    if (!isKnown(table, name, now) && drainedAway.length === 0) return null
+    const panic = { picks: 0, agoMs: null }
+    return { name, inCatalog: false, endpoints: [], absent: [], drainedAway, pickSpread: 0, panic }
+  }
+
+  /** Says something of an endpoint that is in the catalog. */
+  function ofEndpoint(service: string, endpoint: EndpointId, say: (pool: Pool) => HandResult): HandResult {
+    const pool = table.pools.get(service)
+    if (pool === undefined) return isKnown(table, service, context.now()) ? 'unknown-endpoint' : 'unknown-service'
+    return pool.has(endpoint) ? say(pool) : 'unknown-endpoint'
   }
 
   return {
@@ -75,21 +114,45 @@ export function createBalancer(context: PoolContext): Balancer {
       return change
     },
     pick: (service, avoid = null) => {
-      const picked = table.pools.get(service)?.pick(avoid)
+      const pool = table.pools.get(service)
+      const picked = pool?.pick(avoid)
       if (picked) return picked
       const now = context.now()
       if (!isKnown(table, service, now)) return { kind: 'unknown-service' }
-      return { kind: 'no-endpoints', retryAfterMs: vacancies.retryAfterMs(service, now) }
+      const retryAfterMs = vacancies.retryAfterMs(service, now)
+      return { kind: 'no-endpoints', retryAfterMs, standing: pool?.standing ?? null }
     },
     knows: (service) => isKnown(table, service, context.now()),
     viewService,
     vitals: (service, endpoint) => table.pools.get(service)?.vitals(endpoint) ?? null,
     traffic: () => new Map([...table.pools].map(([name, { picks }]) => [name, picks])),
     view: () => ({
-      services: [...table.pools.keys(), ...table.departed.keys()]
+      services: [...new Set([...table.pools.keys(), ...table.departed.keys(), ...drains.services()])]
         .sort()
         .map(viewService)
         .filter((service) => service !== null),
     }),
+    drain: (service, endpoint, by) =>
+      ofEndpoint(service, endpoint, (pool) => {
+        if (drains.of(service, endpoint) !== null) return 'unchanged'
+        const drain = { by, atMs: context.now() }
+        if (!drains.add(service, endpoint, drain)) return 'too-many'
+        pool.drain(endpoint, drain)
+        tell(() => context.observer.onDrained(service, endpoint, by))
+        return 'done'
+      }),
+    undrain: (service, endpoint, by) => {
+      if (!drains.remove(service, endpoint)) return ofEndpoint(service, endpoint, () => 'unchanged')
+      table.pools.get(service)?.drain(endpoint, null)
+      tell(() => context.observer.onUndrained(service, endpoint, by))
+      return 'done'
+    },
+    eject: (service, endpoint, by) =>
+      ofEndpoint(service, endpoint, (pool) => {
+        pool.eject(endpoint, by)
+        return 'done'
+      }),
+    restore: (service, endpoint) =>
+      ofEndpoint(service, endpoint, (pool) => (pool.restore(endpoint) ? 'done' : 'unchanged')),
   }
 }

@@ -2,7 +2,13 @@
 
 import type { EndpointId } from './endpoint.ts'
 
-export type EjectionReason = 'consecutive-faults' | 'consecutive-connect-faults' | 'fault-rate' | 'probe-failed'
+/** Which rule ejected an endpoint; `by-hand`: a person did. */
+export type EjectionReason =
+  | 'consecutive-faults'
+  | 'consecutive-connect-faults'
+  | 'fault-rate'
+  | 'probe-failed'
+  | 'by-hand'
 
 /** `cap`: too many ejected already. `correlated`: half the pool fails together. `shadow`: `enforce` is false. */
 export type WithheldReason = 'cap' | 'correlated' | 'shadow'
@@ -13,6 +19,9 @@ export interface BalancerObserver {
   onRestored(service: string, endpoint: EndpointId): void
   /** An ejection was due and did not happen. Told once, until the endpoint does well again. */
   onWithheld(service: string, endpoint: EndpointId, due: EjectionReason, withheld: WithheldReason): void
+  /** A person takes it out of rotation until it is undrained, whatever catalog and health say. */
+  onDrained(service: string, endpoint: EndpointId, by: string): void
+  onUndrained(service: string, endpoint: EndpointId, by: string): void
   /** Every endpoint that may be tried is ejected, so one of them was picked anyway. */
   onPanicPick(service: string): void
 }

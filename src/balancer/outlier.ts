@@ -27,6 +27,15 @@ export type Health =
   | { readonly kind: 'ejected'; readonly untilMs: number; readonly reason: EjectionReason }
   | { readonly kind: 'probing'; readonly reason: EjectionReason }
 
+/** An ejection that was due and did not happen. */
+export interface Withheld {
+  readonly due: EjectionReason
+  readonly reason: WithheldReason
+  readonly sinceMs: number
+  /** What the rest of the pool was like at the last fault that made it due. */
+  readonly pool: PoolState
+}
+
 /** How long slower siblings are waited for before a run of faults is taken for this endpoint's own. */
 export const siblingPatienceMs = 1_000
 
@@ -40,7 +49,7 @@ export class OutlierDetector {
   /** Ejections since it joined. */
   ejections = 0
   /** An ejection that was due and withheld: until a good answer comes and the rate of faults has halved. */
-  withheld: { readonly due: EjectionReason; readonly reason: WithheldReason } | null = null
+  withheld: Withheld | null = null
   readonly #window = new FaultWindow()
   #lastFault: Fault = 'none'
   #lastGoodTurn = -1

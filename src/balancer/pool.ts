@@ -5,42 +5,60 @@
  * their health, their place and what they have in flight.
  */
 
-import { type AbsentInstance, type CatalogService, type Endpoint, type EndpointId, sameService } from './endpoint.ts'
-import { type Member, memberView, newMember, settlingMs, vitalsOf, weigh } from './member.ts'
+import type { Drain } from './drains.ts'
+import { type CatalogService, type Endpoint, type EndpointId, sameService } from './endpoint.ts'
+import {
+  isInTurn,
+  type Member,
+  memberView,
+  newMember,
+  noteFault,
+  outOf,
+  settlingMs,
+  tripping,
+  vitalsOf,
+  weigh,
+} from './member.ts'
 import { type BalancerObserver, type EjectionReason, tell } from './observer.ts'
-import { type Fault, faultOf, type Outcome } from './outcome.ts'
-import { withholding } from './outlier.ts'
+import { faultOf, type Outcome } from './outcome.ts'
 import type { OutlierOptions } from './outlier-options.ts'
 import { Rotation } from './rotation.ts'
 import type { BalancingOptions } from './slow-start.ts'
-import type { EndpointView, Vitals } from './view.ts'
+import { judge, type PickRole, type Verdict } from './verdict.ts'
+import type { EndpointView, ServiceView, Standing, Vitals } from './view.ts'
 
 /** An endpoint to send one request to, and where to say how that went. */
 export interface Picked {
   readonly kind: 'picked'
   readonly endpoint: Endpoint
-  /** Every endpoint that may be tried is ejected, and this one was picked all the same (fail open). */
-  readonly panic: boolean
+  /** `panic`: every endpoint that may be tried is ejected, and this one was picked all the same (fail open). */
+  readonly role: PickRole
+  /** Who could have been picked. */
+  readonly standing: Standing
   /** The response head is here: a long answer (a tunnel, a stream) ends a probe before it is over. */
   answered(status: number): void
   /**
    * How the attempt ended. Must be called; only the first call counts.
+   * @param request the id of the request, so that a person can look up what a fault was; kept as it is
    * @returns true for a failed connect that a change of the catalog explains: the endpoint had joined less than 5 s
    * before this pick, has left since, less than 5 s ago, or is in doubt
    */
-  report(outcome: Outcome): boolean
+  report(outcome: Outcome, request?: string): boolean
 }
 
 /** What a pool is told by its surroundings. */
-export interface PoolContext {
+export interface PoolContext extends BalancerContext {
+  /** Whether a person took this endpoint out of rotation. */
+  readonly drainOf: (service: string, endpoint: EndpointId) => Drain | null
+}
+
+/** What a balancer is told by its surroundings. */
+export interface BalancerContext {
   readonly now: () => number
   readonly outlier: (service: string) => OutlierOptions
   readonly balancing: (service: string) => BalancingOptions
   readonly observer: BalancerObserver
 }
-
-/** How a pick stands to the health of its endpoint. */
-type Role = 'regular' | 'probe' | 'panic'
 
 export class Pool {
   readonly name: string
@@ -55,6 +73,10 @@ export class Pool {
   #nextProbeMs = Number.POSITIVE_INFINITY
   /** When the share of an endpoint that warms up grows next: before that no pick has to look. */
   #nextStepMs = Number.POSITIVE_INFINITY
+  #panicPicks = 0
+  #lastPanicMs: number | null = null
+  /** Null: it has changed since it was last asked for. */
+  #standing: Standing | null = null
 
   /** @param joinedMs when its endpoints joined (clock, ms); -Infinity: they were there before anybody looked */
   constructor(name: string, service: CatalogService, context: PoolContext, joinedMs: number) {
@@ -67,20 +89,18 @@ export class Pool {
     )
     this.#byId = byId(this.#members)
     this.#rotation = new Rotation(service.endpoints.map((endpoint) => endpoint.weight))
+    this.#applyDrains(now)
   }
 
   get service(): CatalogService {
     return this.#service
   }
 
-  get absent(): readonly AbsentInstance[] {
-    return this.#service.absent
-  }
-
   /** Takes the catalog's new word on this service. */
   update(service: CatalogService): void {
     if (sameService(this.#service, service)) return
     this.#service = service
+    this.#standing = null
     const now = this.#context.now()
     const isWarm = this.#slowStartMs() === null
     const former = new Map(this.#byId)
@@ -110,6 +130,7 @@ export class Pool {
     })
     this.#members = members
     this.#byId = byId(members)
+    this.#applyDrains(now)
   }
 
   /**
@@ -121,37 +142,80 @@ export class Pool {
     const now = this.#context.now()
     if (now >= this.#nextProbeMs) this.#admitProbes(now)
     if (now >= this.#nextStepMs) this.#warm(now)
+    const standing = this.standing
     const skip =
       avoid === null || avoid.size === 0 ? null : (index: number) => avoid.has(this.#member(index).endpoint.id)
 
     let index = this.#rotation.pick(skip)
-    let role: Role = 'regular'
+    let role: PickRole = 'regular'
     if (index < 0) {
-      index = this.#rotation.pickInactive(skip)
+      index = this.#rotation.pickInactive((each) => this.#member(each).drained !== null || skip?.(each) === true)
       if (index < 0) return null
       role = 'panic'
+      this.#panicPicks++
+      this.#lastPanicMs = now
       tell(() => this.#context.observer.onPanicPick(this.name))
     }
     const member = this.#member(index)
     if (role === 'regular' && member.detector.health.kind !== 'healthy') {
       role = 'probe'
       member.detector.startProbe()
-      this.#rotation.setActive(index, false)
+      this.#setActive(member, false)
     }
     member.inFlight++
     member.picks++
-    return this.#picked(member, role, now)
+    return this.#picked(member, role, standing, now)
   }
 
-  view(): { readonly endpoints: readonly EndpointView[]; readonly pickSpread: number } {
+  view(): Pick<ServiceView, 'endpoints' | 'absent' | 'pickSpread' | 'panic'> {
     const now = this.#context.now()
     const slowStartMs = this.#slowStartMs()
     const isWarming = (index: number) => this.#member(index).warmingSinceMs !== null
     return {
       // Who warms up has no full share yet, and steps to a greater one every while: nothing to compare.
       pickSpread: this.#rotation.spread(this.#nextStepMs === Number.POSITIVE_INFINITY ? null : isWarming),
-      endpoints: this.#members.map((member) => memberView(member, now, slowStartMs)),
+      endpoints: this.#members.map((member) => this.#viewOf(member, now, slowStartMs)),
+      absent: this.#service.absent,
+      panic: { picks: this.#panicPicks, agoMs: this.#lastPanicMs === null ? null : now - this.#lastPanicMs },
     }
+  }
+
+  #viewOf(member: Member, now: number, slowStartMs: number | null): EndpointView {
+    const { index } = member
+    const turns = { recentPicks: this.#rotation.recentPicks(index), idealShare: this.#rotation.idealShare(index) }
+    return memberView(member, turns, now, slowStartMs)
+  }
+
+  /** Who could be picked now. */
+  get standing(): Standing {
+    this.#standing ??= { service: this.#service, out: this.#members.flatMap(outOf) }
+    return this.#standing
+  }
+
+  has(endpoint: EndpointId): boolean {
+    return this.#byId.has(endpoint)
+  }
+
+  /** Out of rotation until it is undrained; null: back in it, unless its health keeps it out. */
+  drain(endpoint: EndpointId, drain: Drain | null): void {
+    const member = this.#byId.get(endpoint)
+    if (member === undefined) return
+    member.drained = drain
+    this.#setActive(member, isInTurn(member, this.#context.now()))
+  }
+
+  /** By hand, whatever the cap says. */
+  eject(endpoint: EndpointId, by: string): void {
+    const member = this.#byId.get(endpoint)
+    if (member !== undefined) this.#eject(member, 'by-hand', this.#options(), by)
+  }
+
+  /** By hand: back with a clean record. False: it was not ejected. */
+  restore(endpoint: EndpointId): boolean {
+    const member = this.#byId.get(endpoint)
+    if (member === undefined || member.detector.health.kind === 'healthy') return false
+    this.#restore(member)
+    return true
   }
 
   /** Picks so far. */
@@ -164,7 +228,7 @@ export class Pool {
     return member === undefined ? null : vitalsOf(member)
   }
 
-  #picked(member: Member, role: Role, pickedMs: number): Picked {
+  #picked(member: Member, role: PickRole, standing: Standing, pickedMs: number): Picked {
     const turn = ++this.#turn
     const { detector } = member
     const ejectionsBefore = detector.ejections
@@ -176,7 +240,8 @@ export class Pool {
     return {
       kind: 'picked',
       endpoint,
-      panic: role === 'panic',
+      role,
+      standing,
       answered: (status) => {
         if (reported || this.#options().isFaultStatus(status)) return
         detector.goodAnswers++
@@ -184,7 +249,7 @@ export class Pool {
         detector.answeredWell(turn)
         this.#restore(member)
       },
-      report: (outcome) => {
+      report: (outcome, request) => {
         if (reported) return false
         reported = true
         member.inFlight--
@@ -196,79 +261,85 @@ export class Pool {
         const isExcused = explained || (asSuch === 'connect' && endpoint.doubted === true)
         if (isOutdated()) return isExcused
         const fault = explained ? 'not-upstream' : asSuch
-        const health = detector.health.kind
-        if (health === 'healthy') this.#judgeRegular(member, fault, turn, options)
-        else if (role === 'probe') this.#judgeProbe(member, fault, turn, options)
-        else if (fault === 'none') this.#restore(member)
+        const now = this.#context.now()
+        if (fault === 'connect' || fault === 'response')
+          noteFault(member, { atMs: now, outcome, request: request ?? null })
+        this.#apply(member, judge(member, this.#members, { role, fault, turn }, now, options), options)
         return isExcused
       },
     }
   }
 
-  #judgeProbe(member: Member, fault: Fault, turn: number, options: OutlierOptions): void {
-    const now = this.#context.now()
-    if (fault === 'not-upstream') {
-      member.detector.forgetProbe(now)
-      this.#nextProbeMs = Math.min(this.#nextProbeMs, now)
-      return
+  #apply(member: Member, verdict: Verdict, options: OutlierOptions): void {
+    switch (verdict.kind) {
+      case 'none':
+        return
+      case 'restore':
+        return this.#restore(member)
+      case 'probe-again': {
+        const now = this.#context.now()
+        member.detector.forgetProbe(now)
+        this.#standing = null
+        this.#nextProbeMs = Math.min(this.#nextProbeMs, now)
+        return
+      }
+      case 'eject':
+        return this.#eject(member, verdict.reason, options, null)
+      case 'withhold': {
+        const { due, reason, pool } = verdict
+        const { detector } = member
+        const before = detector.withheld
+        detector.withheld = { due, reason, pool, sinceMs: before?.sinceMs ?? this.#context.now() }
+        if (before === null) tell(() => this.#context.observer.onWithheld(this.name, member.endpoint.id, due, reason))
+        return
+      }
+      default:
+        return verdict satisfies never
     }
-    member.detector.record(fault, turn, now, options)
-    if (fault === 'none' || this.#withholding(member, fault, 'probe-failed', options) !== null) this.#restore(member)
-    else this.#eject(member, 'probe-failed', options)
   }
 
-  #judgeRegular(member: Member, fault: Fault, turn: number, options: OutlierOptions): void {
-    const { detector } = member
-    const due = detector.record(fault, turn, this.#context.now(), options)
-    if (due === null) return
-    const withheld = this.#withholding(member, fault, due, options)
-    if (withheld === null) {
-      this.#eject(member, due, options)
-    } else if (withheld !== 'unclear') {
-      const isNews = detector.withheld === null
-      detector.withheld = { due, reason: withheld }
-      if (isNews) tell(() => this.#context.observer.onWithheld(this.name, member.endpoint.id, due, withheld))
-    }
-  }
-
-  #withholding(member: Member, fault: Fault, due: EjectionReason, options: OutlierOptions) {
+  #eject(member: Member, reason: EjectionReason, options: OutlierOptions, by: string | null): void {
     const now = this.#context.now()
-    const maybeFirst = due === 'consecutive-faults' && member.detector.mayBeFirst(now)
-    let ejected = 0
-    let failing = 1
-    let unheard = 0
-    for (const { detector, inFlight } of this.#members) {
-      if (detector === member.detector) continue
-      const isHealthy = detector.health.kind === 'healthy'
-      if (!isHealthy) ejected++
-      if (detector.isFailing(now, options)) failing++
-      else if (maybeFirst && isHealthy && inFlight > 0 && !detector.hasOutdone(member.detector)) unheard++
-    }
-    return withholding(fault, { size: this.#members.length, ejected, failing, unheard }, options)
-  }
-
-  #eject(member: Member, reason: EjectionReason, options: OutlierOptions): void {
-    const now = this.#context.now()
+    const faults = tripping(member, reason)
     const forMs = member.detector.eject(reason, now, options)
-    this.#rotation.setActive(member.index, false)
+    member.lastEjection = { reason, atMs: now, forMs, by, faults }
+    this.#setActive(member, false)
     this.#nextProbeMs = Math.min(this.#nextProbeMs, now + forMs)
     tell(() => this.#context.observer.onEjected(this.name, member.endpoint.id, reason, forMs))
   }
 
   #restore(member: Member): void {
     if (member.index < 0 || member.detector.health.kind === 'healthy') return
-    member.detector.restore(this.#context.now())
-    this.#rotation.setActive(member.index, true)
+    const now = this.#context.now()
+    member.detector.restore(now)
+    this.#setActive(member, isInTurn(member, now))
     tell(() => this.#context.observer.onRestored(this.name, member.endpoint.id))
   }
 
   /** Brings back into the rotation whoever may be probed now: its next turn is its probe. */
   #admitProbes(now: number): void {
     this.#nextProbeMs = Number.POSITIVE_INFINITY
-    for (const { detector, index } of this.#members) {
-      if (detector.health.kind !== 'ejected') continue
-      if (detector.health.untilMs <= now) this.#rotation.setActive(index, true)
-      else this.#nextProbeMs = Math.min(this.#nextProbeMs, detector.health.untilMs)
+    for (const member of this.#members) {
+      const { health } = member.detector
+      if (health.kind !== 'ejected') continue
+      if (health.untilMs <= now) this.#rotation.setActive(member.index, isInTurn(member, now))
+      else this.#nextProbeMs = Math.min(this.#nextProbeMs, health.untilMs)
+    }
+  }
+
+  /** Who may have turns has changed, or may have. */
+  #setActive(member: Member, isActive: boolean): void {
+    this.#standing = null
+    this.#rotation.setActive(member.index, isActive)
+  }
+
+  /** What a person said outlives the catalog: who joins may have been drained before. */
+  #applyDrains(now: number): void {
+    for (const member of this.#members) {
+      const drain = this.#context.drainOf(this.name, member.endpoint.id)
+      if (drain === member.drained) continue
+      member.drained = drain
+      this.#setActive(member, isInTurn(member, now))
     }
   }
 

@@ -79,6 +79,16 @@ export class Rotation {
     return at(this.#weights, index)
   }
 
+  /** Picks of this member since the last change of the set. */
+  recentPicks(index: number): number {
+    return at(this.#picksSinceChange, index)
+  }
+
+  /** The share (0–1) of all picks that is due to this member now; 0 while it is out. */
+  idealShare(index: number): number {
+    return this.isActive(index) ? at(this.#weights, index) / this.#activeWeight : 0
+  }
+
   isActive(index: number): boolean {
     return this.#active[index] === 1
   }

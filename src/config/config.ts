@@ -16,6 +16,23 @@ export interface Address {
   readonly port: number
 }
 
+export interface AdminOptions extends Address {
+  /** With it, callers from elsewhere may change something too; null: only those on the loopback address. */
+  readonly token: string | null
+}
+
+export interface MetricsLimits {
+  /** Services with series of their own; those beyond are counted together as `_other`. */
+  readonly maxServices: number
+}
+
+export interface TracingOptions {
+  /** Makes a `traceparent` for a request that has none. */
+  readonly enabled: boolean
+  /** Share (0–1) of the traces made here whose flag tells those downstream to record them. */
+  readonly sample: number
+}
+
 export interface RoutingOptions {
   /** Empty, or `/api`: starts with a slash, ends without one. */
   readonly basePath: string
@@ -35,7 +52,7 @@ export interface ServiceOverrides {
 
 export interface Config {
   readonly listen: Address
-  readonly admin: Address
+  readonly admin: AdminOptions
   readonly workers: 1
   readonly engine: 'http-proxy' | 'wire'
   readonly discovery: {
@@ -56,6 +73,8 @@ export interface Config {
   readonly trustedProxies: readonly string[]
   /** `sample`: 0–1. */
   readonly accessLog: { readonly enabled: boolean; readonly sample: number; readonly query: boolean }
+  readonly metrics: MetricsLimits
+  readonly tracing: TracingOptions
   readonly log: { readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
   readonly shutdown: { readonly drainDelayMs: number; readonly drainTimeoutMs: number }
   readonly register: RegistrationOptions

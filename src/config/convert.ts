@@ -123,6 +123,8 @@ export function toConfig(file: FileConfig, tls: ReadFiles, snapshot: string | nu
     limits: limitOptions,
     trustedProxies: file.trustedProxies,
     accessLog: file.accessLog,
+    metrics: file.metrics,
+    tracing: file.tracing,
     log: file.log,
     shutdown: inside(file.shutdown, shutdown),
     register: inside(file.register, register),
@@ -155,7 +157,7 @@ export function redactedConfig(config: Config): Record<string, unknown> {
   const pem = (text: string | null) => (text === null ? null : `(PEM text of ${text.length} characters)`)
   return {
     listen: { ...config.listen },
-    admin: { ...config.admin },
+    admin: { ...config.admin, token: hidden(config.admin.token) },
     workers: config.workers,
     engine: config.engine,
     discovery: {
@@ -178,6 +180,8 @@ export function redactedConfig(config: Config): Record<string, unknown> {
     limits: outside(config.limits, limits),
     trustedProxies: config.trustedProxies,
     accessLog: { ...config.accessLog, sample: formatShare(config.accessLog.sample) },
+    metrics: { ...config.metrics },
+    tracing: { ...config.tracing, sample: formatShare(config.tracing.sample) },
     log: { ...config.log },
     shutdown: outside(config.shutdown, shutdown),
     register: outside(config.register, register),

@@ -7,7 +7,8 @@ import { isTree } from './settings.ts'
 /** Decided once, when the process binds its ports and makes its engine and its source. All else is read anew. */
 const boundAtStart: readonly string[] = [
   'listen',
-  'admin',
+  'admin.host',
+  'admin.port',
   'workers',
   'engine',
   'limits',

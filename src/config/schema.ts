@@ -120,7 +120,7 @@ function byService<T extends z.ZodType>(of: T) {
 /** The whole file. Parsing `{}` gives every default. */
 export const fileSchema = keyed({
   listen: section({ host, port }, { host: '0.0.0.0', port: 8080 }),
-  admin: section({ host, port }, { host: '127.0.0.1', port: 8081 }),
+  admin: section({ host, port, token: token.nullable() }, { host: '127.0.0.1', port: 8081, token: null }),
   workers: only(1, 'several workers come in a later version').prefault(1),
   engine: word('http-proxy', 'wire').prefault('wire'),
   discovery: orEmpty(
@@ -207,6 +207,8 @@ export const fileSchema = keyed({
     { enabled: toggle, sample: share, query: toggle },
     { enabled: true, sample: '100%', query: false },
   ),
+  metrics: section({ maxServices: whole(1, 100_000) }, { maxServices: 1_000 }),
+  tracing: section({ enabled: toggle, sample: share }, { enabled: false, sample: '100%' }),
   log: section({ level: word('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent') }, { level: 'info' }),
   shutdown: section({ drainDelay: duration(0), drainTimeout: duration(0) }, { drainDelay: '0s', drainTimeout: '20s' }),
   register: section(

@@ -1,11 +1,11 @@
 /** One routed request on its way: pick an endpoint, try it, try another where that is safe, and answer the client. */
 
-import type { Balancer, Picked } from '../balancer/balancer.ts'
+import type { Balancer, Picked, Standing } from '../balancer/balancer.ts'
 import type { EndpointId } from '../balancer/endpoint.ts'
 import { isLocalError, type Outcome } from '../balancer/outcome.ts'
 import type { Deadlines, Exchange, LimitOptions } from './exchange.ts'
 import { type Origin, requestHeaders, responseHeaders } from './headers.ts'
-import { type ProxyObserver, type RequestOutcome, tell } from './observer.ts'
+import { type ProxyObserver, type RequestOutcome, type RetryReason, type Try, tell } from './observer.ts'
 import type { ServicePolicy } from './policy.ts'
 import { replyTo, type Situation } from './reply.ts'
 import type { Route } from './request-path.ts'
@@ -17,6 +17,8 @@ export interface ForwardingContext {
   readonly policy: (service: string) => ServicePolicy
   readonly limits: LimitOptions
   readonly observer: ProxyObserver
+  /** Milliseconds that never go back. */
+  readonly now: () => number
 }
 
 /** What a request is known by, from its first byte to its log line. */
@@ -34,6 +36,8 @@ export class Forwarding {
     service: string
     endpoint: EndpointId | null
     attempts: number
+    readonly tries: Try[]
+    standing: Standing | null
     status: number
     outcome: RequestOutcome
   }
@@ -55,7 +59,15 @@ export class Forwarding {
     this.#context = context
     this.#identity = identity
     this.#route = route
-    this.end = { service: route.service, endpoint: null, attempts: 0, status: 499, outcome: 'client-left' }
+    this.end = {
+      service: route.service,
+      endpoint: null,
+      attempts: 0,
+      tries: [],
+      standing: null,
+      status: 499,
+      outcome: 'client-left',
+    }
     this.#budget = budget
     this.#policy = context.policy(route.service)
     this.#replayable = isReplayable(exchange.request.method, exchange.request.hasBody)
@@ -65,7 +77,9 @@ export class Forwarding {
     const { service } = this.#route
     const first = this.#context.balancer.pick(service)
     if (first.kind !== 'picked') {
-      const retryAfterMs = first.kind === 'no-endpoints' ? first.retryAfterMs : null
+      const isEmpty = first.kind === 'no-endpoints'
+      const retryAfterMs = isEmpty ? first.retryAfterMs : null
+      this.end.standing = isEmpty ? first.standing : null
       this.end.outcome = 'no-endpoints'
       this.end.status = await answer(this.#exchange, { kind: 'no-endpoints', service, retryAfterMs }, this.#identity)
       return
@@ -85,6 +99,7 @@ export class Forwarding {
     const { request } = this.#exchange
     const { requestId, origin } = this.#identity
     const { upstream } = this.#policy
+    const startedMs = this.#context.now()
     this.end.attempts++
     this.end.endpoint = pick.endpoint.id
 
@@ -107,7 +122,7 @@ export class Forwarding {
         },
       })
     } finally {
-      if (pick.report(outcome)) this.#uncounted++
+      if (pick.report(outcome, requestId)) this.#uncounted++
     }
     tell(() => observer.onAttempt(service, pick.endpoint.id, outcome.kind))
     if (outcome.kind === 'connect-failed' && isLocalError(outcome.code)) {
@@ -118,11 +133,29 @@ export class Forwarding {
     if (reason === null) {
       // Picked in `onHead`, and then the client left: an endpoint that waits for its probe must not wait for ever.
       ;(next as Picked | null)?.report({ kind: 'client-left' })
-      return { outcome, next: null }
+      next = null
+    } else {
+      next ??= this.#another(pick, reason === 'connect-failed' ? 'free' : 'budgeted')
     }
-    next ??= this.#another(pick, reason === 'connect-failed' ? 'free' : 'budgeted')
-    if (next !== null) tell(() => observer.onRetry(service, reason))
+    this.#keep(pick, outcome, startedMs, next === null ? null : reason)
+    if (next !== null && reason !== null) tell(() => observer.onRetry(service, reason))
     return { outcome, next }
+  }
+
+  /** What there is to tell of an attempt once it is over. */
+  #keep(pick: Picked, outcome: Outcome, startedMs: number, retried: RetryReason | null): void {
+    const { connectMs, firstByteMs } = this.#exchange.stats
+    this.end.tries.push({
+      endpoint: pick.endpoint.id,
+      role: pick.role,
+      standing: pick.standing,
+      startMs: startedMs - this.#identity.startMs,
+      durationMs: this.#context.now() - startedMs,
+      connectMs,
+      firstByteMs,
+      outcome,
+      retried,
+    })
   }
 
   /** Apart from `#attempt`, so that what it captures costs an ordinary attempt nothing. */

@@ -3,11 +3,12 @@
  * from one endpoint to the next is in forwarding.ts.
  */
 
+import type { Standing } from '../balancer/balancer.ts'
 import type { EndpointId } from '../balancer/endpoint.ts'
 import type { Exchange, Refusal, Reply } from './exchange.ts'
 import { answer, Forwarding, type ForwardingContext, type Identity } from './forwarding.ts'
 import { originOf, saneRequestId } from './headers.ts'
-import { type RequestOutcome, tell } from './observer.ts'
+import { type RequestOutcome, type Try, tell } from './observer.ts'
 import { replyTo } from './reply.ts'
 import { routeOf } from './request-path.ts'
 import { violationOf } from './request-rules.ts'
@@ -17,8 +18,6 @@ export interface HandlerContext extends ForwardingContext {
   /** Asked for each request, so that a re-read config holds at once. */
   readonly routing: () => { readonly basePath: string }
   readonly isTrustedProxy: (address: string) => boolean
-  /** Milliseconds that never go back. */
-  readonly now: () => number
   readonly newRequestId: () => string
   /** A defect of the proxy: the request was cut, and this is why. */
   readonly onDefect: (error: unknown) => void
@@ -57,6 +56,7 @@ export function createHandler(context: HandlerContext): Handler {
           bytesOut: 0,
           clientIp: clientAddress,
           protocol: '',
+          traceId: null,
         }),
       )
       return replyTo({ kind: 'refused', status, detail, close: true }, requestId)
@@ -67,7 +67,7 @@ export function createHandler(context: HandlerContext): Handler {
 /** Budgets of services without a request in flight: so many stay, for the next request. They remember nothing. */
 const keptBudgets = 1_024
 
-const nothingForwarded = { service: null, endpoint: null, attempts: 0 } as const
+const nothingForwarded = { service: null, endpoint: null, attempts: 0, tries: [], standing: null } as const
 
 async function handle(exchange: Exchange, context: HandlerContext, budgets: Map<string, RetryBudget>): Promise<void> {
   const { request } = exchange
@@ -126,6 +126,8 @@ function record(
     readonly service: string | null
     readonly endpoint: EndpointId | null
     readonly attempts: number
+    readonly tries: readonly Try[]
+    readonly standing: Standing | null
     readonly status: number
     readonly outcome: RequestOutcome
   },
@@ -138,6 +140,8 @@ function record(
       service: end.service,
       endpoint: end.endpoint,
       attempts: end.attempts,
+      tries: end.tries,
+      standing: end.standing,
       status: end.status,
       outcome: end.outcome,
       requestId: identity.requestId,
@@ -151,6 +155,7 @@ function record(
       bytesOut: stats.bytesOut,
       clientIp: identity.origin.clientIp,
       protocol: `HTTP/${request.httpVersion}`,
+      traceId: null,
     }),
   )
 }

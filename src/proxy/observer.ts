@@ -1,12 +1,30 @@
 /** What the request path tells whoever watches it. Implementations may throw: no request fails of it. */
 
+import type { PickRole, Standing } from '../balancer/balancer.ts'
 import type { EndpointId } from '../balancer/endpoint.ts'
-import type { OutcomeKind } from '../balancer/outcome.ts'
+import type { Outcome, OutcomeKind } from '../balancer/outcome.ts'
 
 export type RetryReason = 'connect-failed' | 'broke-off' | 'status'
 
 /** How a whole request ended: as its last attempt did, or without one. `answered`: it asked the proxy itself. */
 export type RequestOutcome = OutcomeKind | 'answered' | 'refused' | 'unknown-service' | 'no-endpoints'
+
+/** One attempt of a request. Durations in milliseconds. */
+export interface Try {
+  readonly endpoint: EndpointId
+  readonly role: PickRole
+  /** Who could have been picked when this endpoint was. */
+  readonly standing: Standing
+  /** Since the request's head was read. */
+  readonly startMs: number
+  readonly durationMs: number
+  /** From the start of the attempt; null when it did not get so far. */
+  readonly connectMs: number | null
+  readonly firstByteMs: number | null
+  readonly outcome: Outcome
+  /** Why another endpoint was tried after it; null when none was. */
+  readonly retried: RetryReason | null
+}
 
 /** One finished request, as the access log and the metrics see it. */
 export interface RequestRecord {
@@ -24,6 +42,11 @@ export interface RequestRecord {
   readonly status: number
   readonly outcome: RequestOutcome
   readonly attempts: number
+  readonly tries: readonly Try[]
+  /** Of a request that found no endpoint: who there was. */
+  readonly standing: Standing | null
+  /** Of its `traceparent`; null when it has none. Its own text, not a part of the head's. */
+  readonly traceId: string | null
   readonly durationMs: number
   readonly connectMs: number | null
   readonly firstByteMs: number | null

@@ -11,6 +11,8 @@ export function endpointView(port: number, fields: Partial<EndpointView> & { ins
   return {
     endpoint: { id: endpointId('10.0.0.1', port), instance, address: '10.0.0.1', port, weight: 1 },
     state: 'healthy',
+    stateForMs: 60_000,
+    drained: null,
     reason: null,
     withheld: null,
     ejectedForMs: null,
@@ -19,13 +21,19 @@ export function endpointView(port: number, fields: Partial<EndpointView> & { ins
     ejections: 0,
     inFlight: 0,
     picks: 0,
+    recentPicks: 0,
+    idealShare: 1,
+    faults: [],
+    lastEjection: null,
+    lastWithheld: null,
     warmth: 1,
     ...rest,
   }
 }
 
 export function serviceView(name: string, fields: Partial<ServiceView> = {}): ServiceView {
-  return { name, inCatalog: true, endpoints: [], absent: [], pickSpread: 0, ...fields }
+  const panic = { picks: 0, agoMs: null }
+  return { name, inCatalog: true, endpoints: [], absent: [], drainedAway: [], pickSpread: 0, panic, ...fields }
 }
 
 export function tableView(...services: readonly ServiceView[]): TableView {
@@ -67,6 +75,8 @@ export function record(fields: Partial<RequestRecord> = {}): RequestRecord {
     status: 200,
     outcome: 'responded',
     attempts: 1,
+    tries: [],
+    standing: null,
     durationMs: 12,
     connectMs: 1,
     firstByteMs: 10,
@@ -74,6 +84,7 @@ export function record(fields: Partial<RequestRecord> = {}): RequestRecord {
     bytesOut: 5,
     clientIp: '192.0.2.7',
     protocol: 'HTTP/1.1',
+    traceId: null,
     ...fields,
   }
 }

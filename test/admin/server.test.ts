@@ -36,7 +36,7 @@ describe('what it answers', () => {
       {
         name: 'quotes',
         inCatalog: true,
-        endpoints: { healthy: 1, ejected: 1, probing: 0, total: 2 },
+        endpoints: { healthy: 1, ejected: 1, probing: 0, drained: 0, total: 2 },
         absent: 1,
         suspects: 0,
         inFlight: 2,
@@ -45,7 +45,7 @@ describe('what it answers', () => {
       {
         name: 'a/b c',
         inCatalog: true,
-        endpoints: { healthy: 0, ejected: 0, probing: 0, total: 0 },
+        endpoints: { healthy: 0, ejected: 0, probing: 0, drained: 0, total: 0 },
         absent: 0,
         suspects: 0,
         inFlight: 0,

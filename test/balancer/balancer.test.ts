@@ -1,10 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createBalancer } from '../../src/balancer/balancer.ts'
+import { silent } from '../support/silent.ts'
 import { simulate } from './simulator.ts'
 import { atOnce, catalogOf, defaults, endpoint, newWorld, responded, service } from './world.ts'
-
-const silent = { onEjected() {}, onRestored() {}, onWithheld() {}, onPanicPick() {} }
 
 function newBalancer() {
   return createBalancer({ now: () => 0, outlier: () => defaults, balancing: () => atOnce, observer: silent })
@@ -45,13 +44,13 @@ describe('a pick', () => {
   it('of a service without endpoints says that there are none', () => {
     const balancer = newBalancer()
     balancer.update(catalogOf({ [service]: '' }))
-    expect(balancer.pick(service)).toEqual({ kind: 'no-endpoints', retryAfterMs: null })
+    expect(balancer.pick(service)).toMatchObject({ kind: 'no-endpoints', retryAfterMs: null })
     expect(balancer.knows(service)).toBe(true)
   })
 
   it('after every endpoint was tried says that there is none', () => {
     const world = newWorld('AB')
-    expect(world.balancer.pick(service, new Set(['A:80', 'B:80']))).toEqual({
+    expect(world.balancer.pick(service, new Set(['A:80', 'B:80']))).toMatchObject({
       kind: 'no-endpoints',
       retryAfterMs: null,
     })
@@ -175,10 +174,12 @@ describe('the view', () => {
       services: new Map([[service, { endpoints: [endpoint('A'), endpoint('B', 2)], absent }]]),
     })
     world.play('+5s A404 Brefused')
-    expect(world.balancer.viewService(service)).toEqual({
+    expect(world.balancer.viewService(service)).toMatchObject({
       name: service,
       inCatalog: true,
       absent,
+      drainedAway: [],
+      panic: { picks: 0, agoMs: null },
       pickSpread: expect.any(Number),
       endpoints: [
         {
@@ -192,6 +193,11 @@ describe('the view', () => {
           ejections: 0,
           inFlight: 0,
           picks: 1,
+          recentPicks: 1,
+          idealShare: 1 / 3,
+          faults: [],
+          lastEjection: null,
+          lastWithheld: null,
           warmth: 1,
         },
         {
@@ -205,6 +211,8 @@ describe('the view', () => {
           ejections: 0,
           inFlight: 0,
           picks: 1,
+          idealShare: 2 / 3,
+          faults: [{ agoMs: 0, outcome: { kind: 'connect-failed' }, request: null }],
           warmth: 1,
         },
       ],

@@ -10,6 +10,7 @@ import { ejectionCap } from '../../src/balancer/outlier.ts'
 import type { OutlierOptions } from '../../src/balancer/outlier-options.ts'
 import type { BalancingOptions } from '../../src/balancer/slow-start.ts'
 import type { EndpointView } from '../../src/balancer/view.ts'
+import { silent } from '../support/silent.ts'
 import { atOnce, catalogOf, defaults, outcomes, responded } from './world.ts'
 
 const names = ['a', 'b'] as const
@@ -99,6 +100,7 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
 
   /** Every call throws at its end: whatever happens, no pick and no report may fail of it. */
   const observer: BalancerObserver = {
+    ...silent,
     onEjected(name, id, reason, forMs) {
       seen.ejections++
       probes.delete(key(name, id))
@@ -168,7 +170,8 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
       expect(chosen.kind).toBe(balancer.knows(name) ? 'no-endpoints' : 'unknown-service')
       return
     }
-    const { endpoint, panic } = chosen
+    const { endpoint, role } = chosen
+    const panic = role === 'panic'
     expect(endpoint.weight, 'only what is in the catalog now').toBe(weights[name]?.[endpoint.address])
     expect(ids.has(endpoint.id), 'never one that was tried').toBe(false)
     expect(panicsTold - panicsBefore).toBe(panic ? 1 : 0)
@@ -299,7 +302,7 @@ describe('any history without retries', () => {
           now: () => nowMs,
           outlier: () => ({ ...defaults, consecutiveFaults: 2, consecutiveConnectFaults: 1 }),
           balancing: () => atOnce,
-          observer: { onEjected() {}, onRestored() {}, onWithheld() {}, onPanicPick() {} },
+          observer: silent,
         })
         const use = (size: number) => balancer.update(catalogOf({ a: letters.slice(0, size).join('') }))
         use(4)
@@ -317,7 +320,7 @@ describe('any history without retries', () => {
           rotation = now.includes('ejected') ? 'changing' : now
           const picked = balancer.pick('a')
           if (picked.kind !== 'picked') throw new Error(picked.kind)
-          if (!picked.panic) {
+          if (picked.role !== 'panic') {
             const { id } = picked.endpoint
             counts.set(id, (counts.get(id) ?? 0) + 1)
             const all = [...counts.values()]

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createBalancer } from '../../src/balancer/balancer.ts'
 import { ejectionCap } from '../../src/balancer/outlier.ts'
 import type { OutlierOptions } from '../../src/balancer/outlier-options.ts'
+import { silent } from '../support/silent.ts'
 import { simulate } from './simulator.ts'
 import { atOnce, catalogOf, defaults, type Members, newWorld, outcomes, responded, service } from './world.ts'
 
@@ -418,7 +419,7 @@ describe('the probe', () => {
     world.play('+30s')
     const picks = Array.from({ length: 20 }, () => world.pick())
     const probes = picks.filter((pick) => pick.endpoint.address === 'A')
-    expect(probes.map(({ panic }) => panic)).toEqual([false])
+    expect(probes.map(({ role }) => role)).toEqual(['probe'])
     expect(world.viewOf('A')).toMatchObject({ state: 'probing', inFlight: 1, ejectedForMs: null })
   })
 
@@ -498,7 +499,7 @@ describe('the probe', () => {
     const world = ejectedA()
     world.play('+30s')
     const probe = world.pick(['B', 'C'])
-    expect(probe).toMatchObject({ panic: false, endpoint: { address: 'A' } })
+    expect(probe).toMatchObject({ role: 'probe', endpoint: { address: 'A' } })
   })
 })
 
@@ -573,7 +574,7 @@ describe('panic: everybody is ejected', () => {
   it('somebody is picked all the same, by turns, and each such pick is counted', () => {
     const world = allEjected()
     const picks = Array.from({ length: 6 }, () => world.pick())
-    expect(picks.map(({ endpoint, panic }) => `${endpoint.address}${panic ? '!' : ''}`).join(' ')).toBe(
+    expect(picks.map(({ endpoint, role }) => `${endpoint.address}${role === 'panic' ? '!' : ''}`).join(' ')).toBe(
       'A! B! C! A! B! C!',
     )
     expect(world.events).toEqual(new Array(6).fill('panic'))
@@ -600,7 +601,7 @@ describe('panic: everybody is ejected', () => {
     for (let round = 0; round < 9; round++) world.pick().report(outcomes.refused)
     expect(world.viewOf('A')).toMatchObject({ state: 'ejected', ejectedForMs: 20_000, ejections: 1 })
     world.play('+20s')
-    expect(world.pick().panic).toBe(false)
+    expect(world.pick().role).toBe('probe')
   })
 
   it('a client that left proves nothing', () => {
@@ -613,15 +614,15 @@ describe('panic: everybody is ejected', () => {
     const world = allEjected()
     world.play('+30s')
     const probes = [world.pick(), world.pick(), world.pick()]
-    expect(probes.map(({ panic }) => panic)).toEqual([false, false, false])
-    expect(world.pick().panic).toBe(true)
+    expect(probes.map(({ role }) => role)).toEqual(['probe', 'probe', 'probe'])
+    expect(world.pick().role).toBe('panic')
     expect(world.states()).toBe('A probing, B probing, C probing')
   })
 
   it('is for a retry, too, when all that is left is ejected', () => {
     const world = newWorld('AB')
     world.play('Arefused*2')
-    expect(world.pick(['B'])).toMatchObject({ panic: true, endpoint: { address: 'A' } })
+    expect(world.pick(['B'])).toMatchObject({ role: 'panic', endpoint: { address: 'A' } })
   })
 })
 
@@ -705,10 +706,8 @@ describe('options', () => {
       outlier: (name) => ({ ...defaults, consecutiveFaults: name === 'strict' ? 1 : 5 }),
       balancing: () => atOnce,
       observer: {
+        ...silent,
         onEjected: (name, id) => ejected.push(`${name} ${id}`),
-        onRestored: () => {},
-        onWithheld: () => {},
-        onPanicPick: () => {},
       },
     })
     balancer.update(catalogOf({ strict: 'AB', [service]: 'AB' }))
@@ -737,6 +736,8 @@ describe('an observer that throws', () => {
         onEjected: fail('ejected'),
         onRestored: fail('restored'),
         onWithheld: fail('withheld'),
+        onDrained: fail('drained'),
+        onUndrained: fail('undrained'),
         onPanicPick: fail('panic'),
       },
     })

@@ -37,7 +37,7 @@ export function simulate(world: World, { durationMs, intervalMs, latencyMs, outc
     settle(atMs)
     const pick = world.pick()
     const name = pick.endpoint.address
-    requests.push({ atMs, name, panic: pick.panic })
+    requests.push({ atMs, name, panic: pick.role === 'panic' })
     const dueMs = atMs + latencyMs(name)
     const after = pending.findIndex((other) => other.dueMs > dueMs)
     const report = () => pick.report(outcome(name, atMs, dueMs))

@@ -94,6 +94,8 @@ export function newWorld(members: Members, options: Partial<OutlierOptions> = {}
       onEjected: (_, id, reason, forMs) => events.push(`${name(id)} out for ${forMs / 1000}s: ${reason}`),
       onRestored: (_, id) => events.push(`${name(id)} back`),
       onWithheld: (_, id, due, withheld) => events.push(`${name(id)} stays: ${due}, ${withheld}`),
+      onDrained: (_, id, by) => events.push(`${name(id)} drained by ${by}`),
+      onUndrained: (_, id, by) => events.push(`${name(id)} undrained by ${by}`),
       onPanicPick: () => events.push('panic'),
     },
   })

@@ -29,7 +29,7 @@ describe('config/evenkeel.yaml', () => {
 
   test('marks as needing a restart the sections that do', () => {
     const marked = [...text.matchAll(/\(restart\)\n\s*(\w+):/g)].map(([, key]) => key)
-    expect(marked).toEqual(['listen', 'admin', 'workers', 'engine', 'source', 'snapshot', 'limits', 'register'])
+    expect(marked).toEqual(['listen', 'host', 'port', 'workers', 'engine', 'source', 'snapshot', 'limits', 'register'])
   })
 })
 

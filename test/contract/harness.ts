@@ -11,6 +11,7 @@ import { createHandler } from '../../src/proxy/handle-exchange.ts'
 import type { RequestRecord, RetryReason } from '../../src/proxy/observer.ts'
 import type { UpstreamOptions } from '../../src/proxy/policy.ts'
 import type { RetryOptions } from '../../src/proxy/retry.ts'
+import { silent } from '../support/silent.ts'
 import { waitFor } from '../support/wait.ts'
 import { closeAfterTest } from './cleanup.ts'
 import type { EngineUnderTest } from './engines.ts'
@@ -84,7 +85,7 @@ export async function startProxy({ engine }: EngineUnderTest, setup: ProxySetup)
       maxEjectedShare: 0.5,
     }),
     balancing: () => ({ slowStartMs: null }),
-    observer: { onEjected: () => {}, onRestored: () => {}, onWithheld: () => {}, onPanicPick: () => {} },
+    observer: silent,
   })
   balancer.update({ services: catalogOf(setup.services ?? {}) })
 

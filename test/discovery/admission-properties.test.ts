@@ -5,6 +5,7 @@ import { type Catalog, sameCatalog } from '../../src/balancer/endpoint.ts'
 import { suspectsOf } from '../../src/discovery/admission.ts'
 import { isOfRegistry } from '../../src/discovery/doubt.ts'
 import { defaults, responded } from '../balancer/world.ts'
+import { silent } from '../support/silent.ts'
 import { absent, answerOf, holdMs, newAdmissionWorld } from './admission-world.ts'
 
 const members = fc.subarray([...'ABCDE']).map((letters) => letters.join(''))
@@ -134,7 +135,7 @@ test('endpoints that stay through all of it keep their health and their place in
         now: () => world.nowMs,
         outlier: () => defaults,
         balancing: () => ({ slowStartMs: null }),
-        observer: { onEjected() {}, onRestored() {}, onWithheld() {}, onPanicPick() {} },
+        observer: silent,
       })
       const publish = () => {
         if (world.admission.table !== null) balancer.update(world.admission.table)

@@ -10,6 +10,7 @@ import type { OutcomeKind } from '../../src/balancer/outcome.ts'
 import type { DataListener, Exchange, ExchangeRequest, LimitOptions } from '../../src/proxy/exchange.ts'
 import { createHandler } from '../../src/proxy/handle-exchange.ts'
 import type { UpstreamOptions } from '../../src/proxy/policy.ts'
+import { silent } from '../support/silent.ts'
 import type { FuzzedEngine } from './engines.ts'
 import { clientOf, Peer } from './peer.ts'
 import { type Silence, until } from './quiet.ts'
@@ -99,7 +100,7 @@ export async function startWorld({ name, engine }: FuzzedEngine, silence: Silenc
       maxEjectedShare: 0.5,
     }),
     balancing: () => ({ slowStartMs: null }),
-    observer: { onEjected: () => {}, onRestored: () => {}, onWithheld: () => {}, onPanicPick: () => {} },
+    observer: silent,
   })
   const endpoint = { id, instance: 'origin', address: '127.0.0.1', port: originPort, weight: 1 }
   balancer.update({ services: new Map([['s', { endpoints: [endpoint], absent: [] }]]) })

@@ -6,6 +6,7 @@ import type { Outcome } from '../../src/balancer/outcome.ts'
 import type { AttemptPlan, Exchange, ExchangeRequest, Reply } from '../../src/proxy/exchange.ts'
 import { createHandler, type HandlerContext } from '../../src/proxy/handle-exchange.ts'
 import type { RequestRecord } from '../../src/proxy/observer.ts'
+import { silent } from '../support/silent.ts'
 import { waitFor } from '../support/wait.ts'
 
 /** Three endpoints: a:1, b:1, c:1. */
@@ -68,7 +69,7 @@ export function world(
       maxEjectedShare: 1,
     }),
     balancing: () => ({ slowStartMs: null }),
-    observer: { onEjected: () => {}, onRestored: () => {}, onWithheld: () => {}, onPanicPick: () => {} },
+    observer: silent,
   })
   const use = (endpoints: readonly Endpoint[]) =>
     balancer.update({ services: new Map([['s', { endpoints, absent: [] }]]) })
