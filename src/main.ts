@@ -44,6 +44,18 @@ async function run(line: CommandLine): Promise<number> {
       const { demo } = await import('./commands/demo.ts')
       return demo({ port: line.port, adminPort: line.adminPort })
     }
+    case 'explain': {
+      const { explain } = await import('./commands/explain.ts')
+      return explain(line, process.env, out)
+    }
+    case 'doctor': {
+      const { doctor } = await import('./commands/doctor.ts')
+      return doctor(line, process.env, out)
+    }
+    case 'hand': {
+      const { hand } = await import('./commands/hand.ts')
+      return hand(line, process.env, out)
+    }
     default:
       return line satisfies never
   }

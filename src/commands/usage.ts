@@ -3,11 +3,13 @@
 import { parseArgs } from 'node:util'
 import type { FlagValues } from '../config/flags.ts'
 import { nearest } from '../config/keys.ts'
+import { type OperatorCommand, operatorOptions, readDoctor, readExplain, readHand } from './usage-operator.ts'
 
 export type CommandLine =
   | { readonly kind: 'serve'; readonly file: string | null; readonly flags: FlagValues }
   | { readonly kind: 'check'; readonly file: string }
   | { readonly kind: 'demo'; readonly port: number | null; readonly adminPort: number | null }
+  | OperatorCommand
   | { readonly kind: 'version' }
   | { readonly kind: 'help'; readonly text: string }
   /** Nothing was asked for: the help belongs on stderr. */
@@ -19,6 +21,12 @@ const overview = `Usage: evenkeel <command> [options]
   serve           run the proxy
   check FILE      say what is wrong with a config file
   demo            run the proxy with a catalog and services of its own, to try it out
+
+  explain SERVICE            say why its instances get requests, or none
+  explain --request ID       say where a request went, and why
+  doctor                     look for what is wrong with the catalog and the way to its instances
+  drain SERVICE ENDPOINT     take an endpoint out of rotation; undrain: bring it back
+  eject SERVICE ENDPOINT     take it out for a while; restore: bring it back now
 
   <command> --help   what the command takes
   --help, --version
@@ -68,6 +76,7 @@ const options = {
   },
   check: { help },
   demo: { port: string, 'admin-port': string, help },
+  ...operatorOptions,
 } as const
 
 type Command = keyof typeof options
@@ -91,6 +100,15 @@ export function readCommandLine(args: readonly string[]): CommandLine {
       return guarded(command, () => readCheck(rest))
     case 'demo':
       return guarded(command, () => readDemo(rest))
+    case 'explain':
+      return guarded(command, () => readExplain(rest))
+    case 'doctor':
+      return guarded(command, () => readDoctor(rest))
+    case 'drain':
+    case 'undrain':
+    case 'eject':
+    case 'restore':
+      return guarded(command, () => readHand(command, rest))
     default:
       return wrong(unknown(command))
   }
