@@ -1,10 +1,13 @@
 /** What does the admin listener answer? From a path to an answer; sockets and headers of every answer are elsewhere. */
 
+import { STATUS_CODES } from 'node:http'
 import type { TableView } from '../balancer/view.ts'
 import { type CatalogStatus, describeCatalog, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
+import { answerHand, type HandSources, handRoute, isHandPath } from './hands.ts'
 import type { Exposition } from './metrics.ts'
 import { ageText, pagePolicy, renderPage } from './page.ts'
+import type { Granted } from './permission.ts'
 import { isReady, type Readiness } from './readiness.ts'
 
 export interface AdminSources {
@@ -18,6 +21,7 @@ export interface AdminSources {
   readonly catalog: () => CatalogStatus
   /** Applies the source's last answer as it stands; answers how many endpoints are gone by it. */
   readonly acceptCatalog: () => number
+  readonly hands: HandSources
   /** The running configuration as plain JSON values. Whoever gives it has taken the secrets out. */
   readonly config: () => unknown
 }
@@ -30,6 +34,8 @@ export interface Answer {
   readonly policy?: string
   /** The methods that are allowed, where the one that was used is not. */
   readonly allow?: string
+  /** What a caller must send to prove who it is (`WWW-Authenticate`). */
+  readonly authenticate?: string
 }
 
 const routes = [
@@ -39,6 +45,7 @@ const routes = [
   '/readyz',
   '/api/services',
   '/api/services/{name}',
+  handRoute,
   '/api/catalog',
   '/api/catalog/accept (POST)',
   '/api/config',
@@ -53,6 +60,7 @@ const servicePrefix = '/api/services/'
  */
 export async function answer(sources: AdminSources, target: string, accept: string | undefined): Promise<Answer> {
   const path = pathOf(target)
+  if (isHandPath(path)) return methodNotAllowed('POST', 'This is said with POST.')
   switch (path) {
     case '/':
       return page(sources)
@@ -78,10 +86,14 @@ export async function answer(sources: AdminSources, target: string, accept: stri
 }
 
 /** The answer to a POST from whoever may change something. */
-export function answerPost(sources: AdminSources, target: string): Answer {
-  if (pathOf(target) !== acceptPath)
-    return methodNotAllowed('GET, HEAD', 'This listener answers only GET and HEAD here.')
-  return json(200, { endpointsGone: sources.acceptCatalog() })
+export function answerPost(sources: AdminSources, target: string, body: string, caller: Granted): Answer {
+  const path = pathOf(target)
+  if (path === acceptPath) return json(200, { endpointsGone: sources.acceptCatalog() })
+  if (!isHandPath(path)) return methodNotAllowed('GET, HEAD', 'This listener answers only GET and HEAD here.')
+  const given = answerHand(sources.hands, path, body, caller)
+  return given.status === 200
+    ? json(200, given.told)
+    : problem(given.status, STATUS_CODES[given.status] ?? '', given.why, given.about)
 }
 
 export function methodNotAllowed(allow: string, why: string): Answer {
