@@ -149,6 +149,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     readiness: () => (draining ? { ...following.readiness(), state: 'draining' } : following.readiness()),
     catalog: () => following.status(),
     acceptCatalog: () => following.accept(),
+    config: () => redactedConfig(settings.config),
     hands: {
       hands: balancer,
       viewService: balancer.viewService,
@@ -157,7 +158,6 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     },
     token: () => settings.config.admin.token,
     onRefused: createRefusalLog(log, now),
-    config: () => redactedConfig(settings.config),
     onError: (err) => log.error({ err }, 'the admin listener failed'),
   })
   const adminPort = await admin.listen(initial.admin.host, initial.admin.port)

@@ -45,7 +45,10 @@ const listed = 20
 /** What a caller is told: 200 with what is true now, or why nothing was done. */
 export type HandAnswer =
   | { readonly status: 200; readonly told: HandTold }
-  | { readonly status: 400 | 404 | 409; readonly why: string; readonly about: object }
+  | { readonly status: Refusal; readonly title: string; readonly why: string; readonly about: object }
+
+type Refusal = 400 | 404 | 409
+const titles: Readonly<Record<Refusal, string>> = { 400: 'Bad Request', 404: 'Not Found', 409: 'Conflict' }
 
 export interface HandTold {
   readonly result: 'done' | 'unchanged'
@@ -75,8 +78,9 @@ export function answerHand(sources: HandSources, path: string, body: string, cal
   const call = readPath(path)
   if ('status' in call) return call
   const said = readBy(body)
-  if (typeof said === 'string')
+  if (typeof said === 'string') {
     return refusal(400, `${said} Send {"by": "your name"}, or nothing. Nothing was changed.`)
+  }
   const { action, service, endpoint } = call
   const { by } = said
   const who = by === null ? caller.from : `${by} (${caller.from})`
@@ -110,8 +114,8 @@ export function answerHand(sources: HandSources, path: string, body: string, cal
   }
 }
 
-function refusal(status: 400 | 404 | 409, why: string, about: object = {}): HandAnswer & { readonly why: string } {
-  return { status, why, about }
+function refusal(status: Refusal, why: string, about: object = {}): HandAnswer & { readonly why: string } {
+  return { status, title: titles[status], why, about }
 }
 
 function readPath(path: string): HandCall | ReturnType<typeof refusal> {

@@ -1,6 +1,5 @@
 /** What does the admin listener answer? From a path to an answer; sockets and headers of every answer are elsewhere. */
 
-import { STATUS_CODES } from 'node:http'
 import type { TableView } from '../balancer/view.ts'
 import { type CatalogStatus, describeCatalog, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
@@ -21,21 +20,21 @@ export interface AdminSources {
   readonly catalog: () => CatalogStatus
   /** Applies the source's last answer as it stands; answers how many endpoints are gone by it. */
   readonly acceptCatalog: () => number
-  readonly hands: HandSources
   /** The running configuration as plain JSON values. Whoever gives it has taken the secrets out. */
   readonly config: () => unknown
+  readonly hands: HandSources
 }
 
 export interface Answer {
   readonly status: number
   readonly contentType: string
   readonly body: string
+  /** What a caller must send to prove who it is (`WWW-Authenticate`). */
+  readonly authenticate?: string
   /** The content security policy, where it is not the one that forbids everything. */
   readonly policy?: string
   /** The methods that are allowed, where the one that was used is not. */
   readonly allow?: string
-  /** What a caller must send to prove who it is (`WWW-Authenticate`). */
-  readonly authenticate?: string
 }
 
 const routes = [
@@ -44,8 +43,8 @@ const routes = [
   '/livez',
   '/readyz',
   '/api/services',
-  '/api/services/{name}',
   handRoute,
+  '/api/services/{name}',
   '/api/catalog',
   '/api/catalog/accept (POST)',
   '/api/config',
@@ -91,9 +90,7 @@ export function answerPost(sources: AdminSources, target: string, body: string, 
   if (path === acceptPath) return json(200, { endpointsGone: sources.acceptCatalog() })
   if (!isHandPath(path)) return methodNotAllowed('GET, HEAD', 'This listener answers only GET and HEAD here.')
   const given = answerHand(sources.hands, path, body, caller)
-  return given.status === 200
-    ? json(200, given.told)
-    : problem(given.status, STATUS_CODES[given.status] ?? '', given.why, given.about)
+  return given.status === 200 ? json(200, given.told) : problem(given.status, given.title, given.why, given.about)
 }
 
 export function methodNotAllowed(allow: string, why: string): Answer {

@@ -49,9 +49,9 @@ export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', w
     readiness: () => ({ state: 'fresh', ageMs: 1234 }),
     catalog: () => plainCatalog,
     acceptCatalog: () => 0,
+    config: () => ({ listen: { port: 8080 }, token: '[redacted]' }),
     hands: { hands: noHands, viewService: () => null, services: () => [], onHand: () => {} },
     token: () => null,
-    config: () => ({ listen: { port: 8080 }, token: '[redacted]' }),
     ...deps,
   })
   running.push(server)
