@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { suspectCounts } from './admin/catalog.ts'
 import { healthLog, logChange } from './admin/event-log.ts'
+import { createHandLog, createRefusalLog } from './admin/hand-log.ts'
 import { createLocalErrorLog } from './admin/local-errors.ts'
 import { createMetrics } from './admin/metrics.ts'
 import { createAdminServer } from './admin/server.ts'
@@ -62,7 +63,11 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       onEjected: (...event) => observers.onEjected(...event),
       onRestored: (...event) => observers.onRestored(...event),
       onWithheld: (...event) => observers.onWithheld(...event),
-      onDrained: (...event) => observers.onDrained(...event),
+      onDrained: (...event) => {
+        observers.onDrained(...event)
+        // An endpoint that is to stop would wait for them.
+        data.dropPooled((endpoint) => endpoint === event[1])
+      },
       onUndrained: (...event) => observers.onUndrained(...event),
       onPanicPick: (...event) => observers.onPanicPick(...event),
     },
@@ -145,6 +150,14 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     catalog: () => following.status(),
     acceptCatalog: () => following.accept(),
     config: () => redactedConfig(settings.config),
+    hands: {
+      hands: balancer,
+      viewService: balancer.viewService,
+      services: () => [...balancer.traffic().keys()],
+      onHand: createHandLog(log),
+    },
+    token: () => settings.config.admin.token,
+    onRefused: createRefusalLog(log, now),
     onError: (err) => log.error({ err }, 'the admin listener failed'),
   })
   const adminPort = await admin.listen(initial.admin.host, initial.admin.port)

@@ -51,6 +51,8 @@ export interface ServiceDetail {
   readonly pickSpread: number
   readonly endpoints: readonly EndpointDetail[]
   readonly absent: readonly { readonly instance: string; readonly address: string; readonly why: string }[]
+  /** Drained endpoints that are not in the table now: should they return, they stay drained. */
+  readonly drainedAway: ServiceView['drainedAway']
 }
 
 /** One line of the list of services. */
@@ -82,6 +84,7 @@ export function detail(service: ServiceView, findSuspect: FindSuspect): ServiceD
     pickSpread: service.pickSpread,
     endpoints: service.endpoints.map((each) => endpointDetail(each, findSuspect(service.name, each.endpoint.id))),
     absent: service.absent.map(absentDetail),
+    drainedAway: service.drainedAway,
   }
 }
 

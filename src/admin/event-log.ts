@@ -16,8 +16,9 @@ export function healthLog(log: Logger): BalancerObserver {
     onRestored: (service, endpoint) => log.info({ service, endpoint }, 'an endpoint is back in rotation'),
     onWithheld: (service, endpoint, due, withheld) =>
       log.warn({ service, endpoint, due, withheld }, 'an ejection was due and withheld'),
-    onDrained: (service, endpoint, by) => log.warn({ service, endpoint, by }, 'an endpoint was drained by hand'),
-    onUndrained: (service, endpoint, by) => log.info({ service, endpoint, by }, 'an endpoint is no longer drained'),
+    // hand-log.ts writes down what people say, and who they are.
+    onDrained: () => {},
+    onUndrained: () => {},
     onPanicPick: () => {},
   }
 }

@@ -3,8 +3,10 @@
 import type { TableView } from '../balancer/view.ts'
 import { type CatalogStatus, describeCatalog, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
+import { answerHand, type HandSources, handRoute, isHandPath } from './hands.ts'
 import type { Exposition } from './metrics.ts'
 import { ageText, pagePolicy, renderPage } from './page.ts'
+import type { Granted } from './permission.ts'
 import { isReady, type Readiness } from './readiness.ts'
 
 export interface AdminSources {
@@ -20,12 +22,15 @@ export interface AdminSources {
   readonly acceptCatalog: () => number
   /** The running configuration as plain JSON values. Whoever gives it has taken the secrets out. */
   readonly config: () => unknown
+  readonly hands: HandSources
 }
 
 export interface Answer {
   readonly status: number
   readonly contentType: string
   readonly body: string
+  /** What a caller must send to prove who it is (`WWW-Authenticate`). */
+  readonly authenticate?: string
   /** The content security policy, where it is not the one that forbids everything. */
   readonly policy?: string
   /** The methods that are allowed, where the one that was used is not. */
@@ -38,6 +43,7 @@ const routes = [
   '/livez',
   '/readyz',
   '/api/services',
+  handRoute,
   '/api/services/{name}',
   '/api/catalog',
   '/api/catalog/accept (POST)',
@@ -53,6 +59,7 @@ const servicePrefix = '/api/services/'
  */
 export async function answer(sources: AdminSources, target: string, accept: string | undefined): Promise<Answer> {
   const path = pathOf(target)
+  if (isHandPath(path)) return methodNotAllowed('POST', 'This is said with POST.')
   switch (path) {
     case '/':
       return page(sources)
@@ -78,10 +85,12 @@ export async function answer(sources: AdminSources, target: string, accept: stri
 }
 
 /** The answer to a POST from whoever may change something. */
-export function answerPost(sources: AdminSources, target: string): Answer {
-  if (pathOf(target) !== acceptPath)
-    return methodNotAllowed('GET, HEAD', 'This listener answers only GET and HEAD here.')
-  return json(200, { endpointsGone: sources.acceptCatalog() })
+export function answerPost(sources: AdminSources, target: string, body: string, caller: Granted): Answer {
+  const path = pathOf(target)
+  if (path === acceptPath) return json(200, { endpointsGone: sources.acceptCatalog() })
+  if (!isHandPath(path)) return methodNotAllowed('GET, HEAD', 'This listener answers only GET and HEAD here.')
+  const given = answerHand(sources.hands, path, body, caller)
+  return given.status === 200 ? json(200, given.told) : problem(given.status, given.title, given.why, given.about)
 }
 
 export function methodNotAllowed(allow: string, why: string): Answer {

@@ -2,22 +2,23 @@
  * How do scrapers, probes and people reach what the proxy knows of itself?
  *
  * A second listener, apart from the data port because a service may be called "metrics". It is small on purpose: what it
- * is asked is short, and so are the times and sizes that it allows. Whoever reaches it may read; what changes something
- * is only for callers on the loopback address, and not for pages of other sites that a browser there has open.
+ * is asked is short, and so are the times and sizes that it allows. Whoever reaches it may read; permission.ts says who
+ * may change something.
  */
 
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { readBody } from './body.ts'
+import { maxBodyBytes } from './hands.ts'
 import { isLocalHost, isLoopback } from './host.ts'
+import { mayChange } from './permission.ts'
 import { type AdminSources, type Answer, answer, answerPost, methodNotAllowed, problem } from './routes.ts'
 
 export interface AdminDeps extends AdminSources {
+  /** `admin.token`, asked at each attempt to change something; null: none is set. */
+  readonly token: () => string | null
+  /** Told of whoever tried to change something and may not: from where, and why not. */
+  readonly onRefused?: (from: string, why: string) => void
   /** Told of what went wrong inside: a source that threw, a connection that could not be accepted. */
   readonly onError?: (error: unknown) => void
 }
@@ -74,17 +75,26 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
         'This listener only answers GET and HEAD, and POST where something is changed.',
       )
     }
-    if (method === 'POST') {
-      const refusal = mayNotChange({ remoteAddress: request.socket.remoteAddress, headers: request.headers })
-      if (refusal !== null) return problem(403, 'Forbidden', refusal)
-    }
     try {
-      if (method === 'POST') return answerPost(deps, request.url ?? '/')
+      if (method === 'POST') return await change(request)
       return await answer(deps, request.url ?? '/', request.headers.accept)
     } catch (error) {
       onError(error)
       return problem(500, 'Internal Server Error', 'The answer could not be made; the log says why.')
     }
+  }
+
+  async function change(request: IncomingMessage): Promise<Answer> {
+    const caller = mayChange({ remoteAddress: request.socket.remoteAddress, headers: request.headers }, deps.token())
+    if (caller.kind === 'refused') {
+      const { status, why, from } = caller
+      deps.onRefused?.(from, why)
+      const refusal = problem(status, STATUS_CODES[status] ?? '', why)
+      return status === 401 ? { ...refusal, authenticate: 'Bearer' } : refusal
+    }
+    const body = await readBody(request, maxBodyBytes)
+    if (body.kind === 'read') return answerPost(deps, request.url ?? '/', body.text, caller)
+    return problem(413, 'Content Too Large', `The body may have ${maxBodyBytes} bytes. Nothing was changed.`)
   }
 
   function close(): Promise<void> {
@@ -116,27 +126,8 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
   }
 }
 
-/** Why this caller may change nothing; null when it may. */
-export function mayNotChange(caller: {
-  readonly remoteAddress: string | undefined
-  readonly headers: IncomingHttpHeaders
-}): string | null {
-  const { remoteAddress = '', headers } = caller
-  if (!isLocalHost(headers.host)) return 'Only localhost or an IP address may be the Host of what changes something.'
-  if (!isLoopback(remoteAddress)) return 'Only callers on the loopback address may change something.'
-  // Then the caller is another program on this machine, and the one who asks may be anybody.
-  if (['forwarded', 'x-forwarded-for', 'via'].some((name) => headers[name] !== undefined)) {
-    return 'What changes something is not for requests that somebody passes on.'
-  }
-  // A page of another site can make a browser send a POST, but not without one of these telling.
-  const site = headers['sec-fetch-site']
-  const isForeign = site !== undefined && site !== 'same-origin' && site !== 'none'
-  const { origin } = headers
-  const isOwn = origin === undefined || origin === `http://${headers.host}`
-  return isForeign || !isOwn ? 'A page of another site may change nothing here.' : null
-}
-
-function send(response: ServerResponse, { status, contentType, body, policy = strictPolicy, allow }: Answer): void {
+function send(response: ServerResponse, answer: Answer): void {
+  const { status, contentType, body, policy = strictPolicy, allow, authenticate } = answer
   response.writeHead(status, {
     'Content-Type': contentType,
     'Content-Length': Buffer.byteLength(body),
@@ -145,8 +136,10 @@ function send(response: ServerResponse, { status, contentType, body, policy = st
     'Referrer-Policy': 'no-referrer',
     'Cross-Origin-Resource-Policy': 'same-origin',
     'Cache-Control': 'no-store',
+    ...(authenticate === undefined ? {} : { 'WWW-Authenticate': authenticate }),
+    ...(allow === undefined ? {} : { Allow: allow }),
     // What such a request still sends is not worth reading.
-    ...(allow === undefined ? {} : { Allow: allow, Connection: 'close' }),
+    ...(allow === undefined && status !== 413 ? {} : { Connection: 'close' }),
   })
   response.end(body)
 }

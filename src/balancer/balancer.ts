@@ -34,11 +34,14 @@ export type HandResult = 'done' | 'unchanged' | 'unknown-service' | 'unknown-end
 
 /** What a person may say of an endpoint of the catalog. `by`: who, for other people to read; printable. */
 export interface Hands {
-  /** No request goes to it until it is undrained; what is in flight finishes. It outlives changes of the catalog. */
+  /**
+   * No request goes to it until it is undrained; what is in flight finishes. It outlives changes of the catalog. Also of
+   * an instance that the catalog keeps out of rotation: it will not come back by itself.
+   */
   drain(service: string, endpoint: EndpointId, by: string): HandResult
-  /** Also of an endpoint that the catalog does not list now. */
+  /** Back in its turn, with a clean record, unless it is ejected. Also of one that the catalog does not list now. */
   undrain(service: string, endpoint: EndpointId, by: string): HandResult
-  /** As if a rule had tripped: for a while, and back through a probe. No cap applies. */
+  /** As if a rule had tripped: for a while, and back through a probe. No cap applies. `unchanged`: it is out already. */
   eject(service: string, endpoint: EndpointId, by: string): HandResult
   /** Ends its ejection now, with a clean record. */
   restore(service: string, endpoint: EndpointId): HandResult
@@ -98,11 +101,14 @@ export function createBalancer(surroundings: BalancerContext): Balancer {
     return { name, inCatalog: false, endpoints: [], absent: [], drainedAway, pickSpread: 0, panic }
   }
 
-  /** Says something of an endpoint that is in the catalog. */
+  /** Says something of an endpoint that is in the table. */
   function ofEndpoint(service: string, endpoint: EndpointId, say: (pool: Pool) => HandResult): HandResult {
     const pool = table.pools.get(service)
-    if (pool === undefined) return isKnown(table, service, context.now()) ? 'unknown-endpoint' : 'unknown-service'
-    return pool.has(endpoint) ? say(pool) : 'unknown-endpoint'
+    return pool?.has(endpoint) === true ? say(pool) : unknown(service)
+  }
+
+  function unknown(service: string): HandResult {
+    return isKnown(table, service, context.now()) ? 'unknown-endpoint' : 'unknown-service'
   }
 
   return {
@@ -132,26 +138,26 @@ export function createBalancer(surroundings: BalancerContext): Balancer {
         .map(viewService)
         .filter((service) => service !== null),
     }),
-    drain: (service, endpoint, by) =>
-      ofEndpoint(service, endpoint, (pool) => {
-        if (drains.of(service, endpoint) !== null) return 'unchanged'
-        const drain = { by, atMs: context.now() }
-        if (!drains.add(service, endpoint, drain)) return 'too-many'
-        pool.drain(endpoint, drain)
-        tell(() => context.observer.onDrained(service, endpoint, by))
-        return 'done'
-      }),
+    drain: (service, endpoint, by) => {
+      if (drains.of(service, endpoint) !== null) return 'unchanged'
+      const pool = table.pools.get(service)
+      if (pool?.lists(endpoint) !== true) return unknown(service)
+      const drain = { by, atMs: context.now() }
+      if (!drains.add(service, endpoint, drain)) return 'too-many'
+      pool.drain(endpoint, drain)
+      tell(() => context.observer.onDrained(service, endpoint, by))
+      return 'done'
+    },
     undrain: (service, endpoint, by) => {
-      if (!drains.remove(service, endpoint)) return ofEndpoint(service, endpoint, () => 'unchanged')
+      if (!drains.remove(service, endpoint)) {
+        return table.pools.get(service)?.lists(endpoint) === true ? 'unchanged' : unknown(service)
+      }
       table.pools.get(service)?.drain(endpoint, null)
       tell(() => context.observer.onUndrained(service, endpoint, by))
       return 'done'
     },
     eject: (service, endpoint, by) =>
-      ofEndpoint(service, endpoint, (pool) => {
-        pool.eject(endpoint, by)
-        return 'done'
-      }),
+      ofEndpoint(service, endpoint, (pool) => (pool.eject(endpoint, by) ? 'done' : 'unchanged')),
     restore: (service, endpoint) =>
       ofEndpoint(service, endpoint, (pool) => (pool.restore(endpoint) ? 'done' : 'unchanged')),
   }

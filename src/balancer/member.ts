@@ -43,6 +43,8 @@ export interface Member {
   readonly detector: OutlierDetector
   /** A person took it out of rotation; null: nobody did. */
   drained: Drain | null
+  /** When a drain of it ended last (clock, ms); -Infinity: never. */
+  undrainedMs: number
   /** Its last faults, oldest first. */
   faults: readonly FaultSeen[]
   lastEjection: EjectionSeen | null
@@ -68,6 +70,7 @@ export function newMember(
     warmingSinceMs: isWarm ? null : joinedMs,
     detector: new OutlierDetector(nowMs),
     drained: null,
+    undrainedMs: Number.NEGATIVE_INFINITY,
     faults: noFaults,
     lastEjection: null,
     inFlight: 0,
@@ -132,9 +135,10 @@ export function memberView(
   nowMs: number,
   slowStartMs: number | null,
 ): EndpointView {
-  const { endpoint, detector, drained, lastEjection, inFlight, picks } = member
+  const { endpoint, detector, drained, undrainedMs, lastEjection, inFlight, picks } = member
   const { health, withheld } = detector
-  const sinceMs = drained?.atMs ?? (health.kind === 'healthy' ? health.sinceMs : lastEjection?.atMs) ?? nowMs
+  const inHealthSinceMs = (health.kind === 'healthy' ? health.sinceMs : lastEjection?.atMs) ?? nowMs
+  const sinceMs = drained?.atMs ?? Math.max(inHealthSinceMs, undrainedMs)
   return {
     endpoint,
     state: drained === null ? health.kind : 'drained',

@@ -15,7 +15,10 @@ export type WithheldReason = 'cap' | 'correlated' | 'shadow'
 
 export interface BalancerObserver {
   onEjected(service: string, endpoint: EndpointId, reason: EjectionReason, forMs: number): void
-  /** The endpoint is back in rotation: it answered well, or a failed probe was no reason to keep it out. */
+  /**
+   * Its ejection is over, and it is back in rotation unless it is drained: it answered well, a failed probe was no reason
+   * to keep it out, or a person said so.
+   */
   onRestored(service: string, endpoint: EndpointId): void
   /** An ejection was due and did not happen. Told once, until the endpoint does well again. */
   onWithheld(service: string, endpoint: EndpointId, due: EjectionReason, withheld: WithheldReason): void

@@ -11,6 +11,9 @@
  *           └── faulty, but withheld ────────────────────────── │ probing │ ─────────┘        │ again
  *                                                               └─────────┘ ──────────────────┘
  *
+ * A person may eject, whatever withholds it, and restore, also from a probe that is under way. Whoever is drained goes
+ * through the same states, but has no turn in any of them, and no rule trips for it while it is healthy.
+ *
  * Nothing here owns a timer: an ejection ends when a pick finds that its time is up. The rules are Envoy's outlier
  * detection, with differences: an ejected endpoint comes back through one probe request instead of all at once, and an
  * ejection for faulty responses is withheld when at least half of a pool of three or more fails together, because then
@@ -137,6 +140,11 @@ export class OutlierDetector {
   /** Back in rotation, with a clean record. */
   restore(nowMs: number): void {
     this.health = { kind: 'healthy', sinceMs: nowMs }
+    this.clearRecord()
+  }
+
+  /** Nothing of what was counted so far counts from now on. */
+  clearRecord(): void {
     this.consecutiveFaults = 0
     this.consecutiveConnectFaults = 0
     this.#lastFault = 'none'

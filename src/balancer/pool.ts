@@ -1,31 +1,20 @@
 /**
- * One service's endpoints, their health and whose turn it is.
+ * One service: whose turn it is, and what each answer says of the health of who had it.
  *
  * A pool lives as long as its service is in the catalog. A catalog change is taken in place: endpoints that stay keep
  * their health, their place and what they have in flight.
  */
 
 import type { Drain } from './drains.ts'
-import { type CatalogService, type Endpoint, type EndpointId, sameService } from './endpoint.ts'
-import {
-  isInTurn,
-  type Member,
-  memberView,
-  newMember,
-  noteFault,
-  outOf,
-  settlingMs,
-  tripping,
-  vitalsOf,
-  weigh,
-} from './member.ts'
+import type { CatalogService, Endpoint, EndpointId } from './endpoint.ts'
+import { type Member, noteFault, settlingMs, tripping, vitalsOf } from './member.ts'
 import { type BalancerObserver, type EjectionReason, tell } from './observer.ts'
 import { faultOf, type Outcome } from './outcome.ts'
 import type { OutlierOptions } from './outlier-options.ts'
-import { Rotation } from './rotation.ts'
 import type { BalancingOptions } from './slow-start.ts'
+import { Turns } from './turns.ts'
 import { judge, type PickRole, type Verdict } from './verdict.ts'
-import type { EndpointView, ServiceView, Standing, Vitals } from './view.ts'
+import type { ServiceView, Standing, Vitals } from './view.ts'
 
 /** An endpoint to send one request to, and where to say how that went. */
 export interface Picked {
@@ -63,74 +52,44 @@ export interface BalancerContext {
 export class Pool {
   readonly name: string
   readonly #context: PoolContext
-  #service: CatalogService
-  #members: readonly Member[]
-  #byId: ReadonlyMap<EndpointId, Member>
-  #rotation: Rotation
+  readonly #turns: Turns
   /** Picks so far. */
   #turn = 0
   /** When the first ejection ends: before that no pick has to look. */
   #nextProbeMs = Number.POSITIVE_INFINITY
-  /** When the share of an endpoint that warms up grows next: before that no pick has to look. */
-  #nextStepMs = Number.POSITIVE_INFINITY
   #panicPicks = 0
   #lastPanicMs: number | null = null
-  /** Null: it has changed since it was last asked for. */
-  #standing: Standing | null = null
 
   /** @param joinedMs when its endpoints joined (clock, ms); -Infinity: they were there before anybody looked */
   constructor(name: string, service: CatalogService, context: PoolContext, joinedMs: number) {
     this.name = name
     this.#context = context
-    this.#service = service
-    const now = context.now()
-    this.#members = service.endpoints.map((endpoint, index) =>
-      newMember(endpoint, index, now, { joinedMs, isWarm: true }),
-    )
-    this.#byId = byId(this.#members)
-    this.#rotation = new Rotation(service.endpoints.map((endpoint) => endpoint.weight))
-    this.#applyDrains(now)
+    const { now, drainOf, balancing } = context
+    const surroundings = {
+      now,
+      drainOf: (endpoint: EndpointId) => drainOf(name, endpoint),
+      slowStartMs: () => balancing(name).slowStartMs,
+    }
+    this.#turns = new Turns(service, surroundings, joinedMs)
   }
 
   get service(): CatalogService {
-    return this.#service
+    return this.#turns.service
+  }
+
+  /** Who could be picked now. */
+  get standing(): Standing {
+    return this.#turns.standing
+  }
+
+  /** Picks so far. */
+  get picks(): number {
+    return this.#turn
   }
 
   /** Takes the catalog's new word on this service. */
   update(service: CatalogService): void {
-    if (sameService(this.#service, service)) return
-    this.#service = service
-    this.#standing = null
-    const now = this.#context.now()
-    const isWarm = this.#slowStartMs() === null
-    const former = new Map(this.#byId)
-    const formerIndex: number[] = []
-    const members = service.endpoints.map((endpoint, index) => {
-      const member = former.get(endpoint.id)
-      formerIndex.push(member?.index ?? -1)
-      if (member === undefined) return newMember(endpoint, index, now, { joinedMs: now, isWarm })
-      former.delete(endpoint.id)
-      member.endpoint = endpoint
-      return member
-    })
-    const weights = this.#weigh(members, now)
-    const sameSet =
-      former.size === 0 &&
-      members.length === this.#members.length &&
-      members.every((member, index) => member === this.#members[index]) &&
-      weights.every((weight, index) => weight === this.#rotation.weight(index))
-    if (sameSet) return
-    this.#rotation = this.#rotation.continuedWith(weights, formerIndex)
-    for (const leaver of former.values()) {
-      leaver.index = -1
-      leaver.leftMs = now
-    }
-    members.forEach((member, index) => {
-      member.index = index
-    })
-    this.#members = members
-    this.#byId = byId(members)
-    this.#applyDrains(now)
+    this.#turns.update(service)
   }
 
   /**
@@ -141,26 +100,20 @@ export class Pool {
   pick(avoid: ReadonlySet<EndpointId> | null): Picked | null {
     const now = this.#context.now()
     if (now >= this.#nextProbeMs) this.#admitProbes(now)
-    if (now >= this.#nextStepMs) this.#warm(now)
-    const standing = this.standing
-    const skip =
-      avoid === null || avoid.size === 0 ? null : (index: number) => avoid.has(this.#member(index).endpoint.id)
-
-    let index = this.#rotation.pick(skip)
+    const { standing } = this
+    const inTurn = this.#turns.take(avoid, now)
+    const member = inTurn ?? this.#turns.takeAnyway(avoid)
+    if (member === null) return null
     let role: PickRole = 'regular'
-    if (index < 0) {
-      index = this.#rotation.pickInactive((each) => this.#member(each).drained !== null || skip?.(each) === true)
-      if (index < 0) return null
+    if (inTurn === null) {
       role = 'panic'
       this.#panicPicks++
       this.#lastPanicMs = now
       tell(() => this.#context.observer.onPanicPick(this.name))
-    }
-    const member = this.#member(index)
-    if (role === 'regular' && member.detector.health.kind !== 'healthy') {
+    } else if (member.detector.health.kind !== 'healthy') {
       role = 'probe'
       member.detector.startProbe()
-      this.#setActive(member, false)
+      this.#turns.place(member, now)
     }
     member.inFlight++
     member.picks++
@@ -169,63 +122,50 @@ export class Pool {
 
   view(): Pick<ServiceView, 'endpoints' | 'absent' | 'pickSpread' | 'panic'> {
     const now = this.#context.now()
-    const slowStartMs = this.#slowStartMs()
-    const isWarming = (index: number) => this.#member(index).warmingSinceMs !== null
     return {
-      // Who warms up has no full share yet, and steps to a greater one every while: nothing to compare.
-      pickSpread: this.#rotation.spread(this.#nextStepMs === Number.POSITIVE_INFINITY ? null : isWarming),
-      endpoints: this.#members.map((member) => this.#viewOf(member, now, slowStartMs)),
-      absent: this.#service.absent,
+      pickSpread: this.#turns.spread(),
+      endpoints: this.#turns.views(now),
+      absent: this.service.absent,
       panic: { picks: this.#panicPicks, agoMs: this.#lastPanicMs === null ? null : now - this.#lastPanicMs },
     }
   }
 
-  #viewOf(member: Member, now: number, slowStartMs: number | null): EndpointView {
-    const { index } = member
-    const turns = { recentPicks: this.#rotation.recentPicks(index), idealShare: this.#rotation.idealShare(index) }
-    return memberView(member, turns, now, slowStartMs)
-  }
-
-  /** Who could be picked now. */
-  get standing(): Standing {
-    this.#standing ??= { service: this.#service, out: this.#members.flatMap(outOf) }
-    return this.#standing
-  }
-
   has(endpoint: EndpointId): boolean {
-    return this.#byId.has(endpoint)
+    return this.#turns.member(endpoint) !== undefined
+  }
+
+  /** In the table, or known to the catalog and kept out of rotation. */
+  lists(endpoint: EndpointId): boolean {
+    return this.has(endpoint) || this.service.absent.some(({ address }) => address === endpoint)
+  }
+
+  vitals(endpoint: EndpointId): Vitals | null {
+    const member = this.#turns.member(endpoint)
+    return member === undefined ? null : vitalsOf(member)
   }
 
   /** Out of rotation until it is undrained; null: back in it, unless its health keeps it out. */
   drain(endpoint: EndpointId, drain: Drain | null): void {
-    const member = this.#byId.get(endpoint)
-    if (member === undefined) return
-    member.drained = drain
-    this.#setActive(member, isInTurn(member, this.#context.now()))
+    const member = this.#turns.member(endpoint)
+    if (member !== undefined) this.#turns.drain(member, drain, this.#context.now())
   }
 
-  /** By hand, whatever the cap says. */
-  eject(endpoint: EndpointId, by: string): void {
-    const member = this.#byId.get(endpoint)
-    if (member !== undefined) this.#eject(member, 'by-hand', this.#options(), by)
+  /** By hand, whatever the cap says. False: it is ejected already, and its time is not up. */
+  eject(endpoint: EndpointId, by: string): boolean {
+    const member = this.#turns.member(endpoint)
+    if (member === undefined) return false
+    const { health } = member.detector
+    if (health.kind === 'ejected' && health.untilMs > this.#context.now()) return false
+    this.#eject(member, 'by-hand', this.#options(), by)
+    return true
   }
 
   /** By hand: back with a clean record. False: it was not ejected. */
   restore(endpoint: EndpointId): boolean {
-    const member = this.#byId.get(endpoint)
+    const member = this.#turns.member(endpoint)
     if (member === undefined || member.detector.health.kind === 'healthy') return false
     this.#restore(member)
     return true
-  }
-
-  /** Picks so far. */
-  get picks(): number {
-    return this.#turn
-  }
-
-  vitals(endpoint: EndpointId): Vitals | null {
-    const member = this.#byId.get(endpoint)
-    return member === undefined ? null : vitalsOf(member)
   }
 
   #picked(member: Member, role: PickRole, standing: Standing, pickedMs: number): Picked {
@@ -264,7 +204,7 @@ export class Pool {
         const now = this.#context.now()
         if (fault === 'connect' || fault === 'response')
           noteFault(member, { atMs: now, outcome, request: request ?? null })
-        this.#apply(member, judge(member, this.#members, { role, fault, turn }, now, options), options)
+        this.#apply(member, judge(member, this.#turns.members, { role, fault, turn }, now, options), options)
         return isExcused
       },
     }
@@ -279,9 +219,7 @@ export class Pool {
       case 'probe-again': {
         const now = this.#context.now()
         member.detector.forgetProbe(now)
-        this.#standing = null
-        this.#nextProbeMs = Math.min(this.#nextProbeMs, now)
-        return
+        return this.#turns.place(member, now)
       }
       case 'eject':
         return this.#eject(member, verdict.reason, options, null)
@@ -303,7 +241,7 @@ export class Pool {
     const faults = tripping(member, reason)
     const forMs = member.detector.eject(reason, now, options)
     member.lastEjection = { reason, atMs: now, forMs, by, faults }
-    this.#setActive(member, false)
+    this.#turns.place(member, now)
     this.#nextProbeMs = Math.min(this.#nextProbeMs, now + forMs)
     tell(() => this.#context.observer.onEjected(this.name, member.endpoint.id, reason, forMs))
   }
@@ -312,67 +250,22 @@ export class Pool {
     if (member.index < 0 || member.detector.health.kind === 'healthy') return
     const now = this.#context.now()
     member.detector.restore(now)
-    this.#setActive(member, isInTurn(member, now))
+    this.#turns.place(member, now)
     tell(() => this.#context.observer.onRestored(this.name, member.endpoint.id))
   }
 
   /** Brings back into the rotation whoever may be probed now: its next turn is its probe. */
   #admitProbes(now: number): void {
     this.#nextProbeMs = Number.POSITIVE_INFINITY
-    for (const member of this.#members) {
+    for (const member of this.#turns.members) {
       const { health } = member.detector
       if (health.kind !== 'ejected') continue
-      if (health.untilMs <= now) this.#rotation.setActive(member.index, isInTurn(member, now))
+      if (health.untilMs <= now) this.#turns.place(member, now)
       else this.#nextProbeMs = Math.min(this.#nextProbeMs, health.untilMs)
     }
-  }
-
-  /** Who may have turns has changed, or may have. */
-  #setActive(member: Member, isActive: boolean): void {
-    this.#standing = null
-    this.#rotation.setActive(member.index, isActive)
-  }
-
-  /** What a person said outlives the catalog: who joins may have been drained before. */
-  #applyDrains(now: number): void {
-    for (const member of this.#members) {
-      const drain = this.#context.drainOf(this.name, member.endpoint.id)
-      if (drain === member.drained) continue
-      member.drained = drain
-      this.#setActive(member, isInTurn(member, now))
-    }
-  }
-
-  /** The next step of those that warm up; everybody keeps their place. */
-  #warm(now: number): void {
-    const weights = this.#weigh(this.#members, now)
-    if (weights.every((weight, index) => weight === this.#rotation.weight(index))) return
-    this.#rotation = this.#rotation.continuedWith(
-      weights,
-      this.#members.map(({ index }) => index),
-    )
-  }
-
-  /** What each one weighs now; sees to it that the next step is taken in time. */
-  #weigh(members: readonly Member[], now: number): readonly number[] {
-    const { weights, nextStepMs } = weigh(members, now, this.#slowStartMs())
-    this.#nextStepMs = nextStepMs
-    return weights
-  }
-
-  #slowStartMs(): number | null {
-    return this.#context.balancing(this.name).slowStartMs
   }
 
   #options(): OutlierOptions {
     return this.#context.outlier(this.name)
   }
-
-  #member(index: number): Member {
-    return this.#members[index] as Member
-  }
-}
-
-function byId(members: readonly Member[]): ReadonlyMap<EndpointId, Member> {
-  return new Map(members.map((member) => [member.endpoint.id, member]))
 }

@@ -48,7 +48,8 @@ export function judge(
   const { detector } = member
   if (detector.health.kind === 'healthy') {
     const due = detector.record(fault, turn, nowMs, options)
-    if (due === null) return none
+    // Who is drained is out already; what of it is still in flight fails, perhaps, for the very reason of the drain.
+    if (due === null || member.drained !== null) return none
     const pool = poolState(member, members, due, nowMs, options)
     const reason = withholding(fault, pool, options)
     if (reason === null) return { kind: 'eject', reason: due }

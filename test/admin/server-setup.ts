@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type AdminDeps, type AdminServer, createAdminServer } from '../../src/admin/server.ts'
+import type { Hands } from '../../src/balancer/balancer.ts'
 import { endpointView, plainCatalog, serviceView, tableView } from './fixtures.ts'
 
 const running: AdminServer[] = []
@@ -30,6 +31,13 @@ export const view = tableView(
   serviceView('a/b c'),
 )
 
+const noHands: Hands = {
+  drain: () => 'unknown-service',
+  undrain: () => 'unknown-service',
+  eject: () => 'unknown-service',
+  restore: () => 'unknown-service',
+}
+
 export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', wanted = 0) {
   const server = createAdminServer({
     version: '1.2.3',
@@ -42,6 +50,8 @@ export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', w
     catalog: () => plainCatalog,
     acceptCatalog: () => 0,
     config: () => ({ listen: { port: 8080 }, token: '[redacted]' }),
+    hands: { hands: noHands, viewService: () => null, services: () => [], onHand: () => {} },
+    token: () => null,
     ...deps,
   })
   running.push(server)

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createBalancer, type Picked } from '../../src/balancer/balancer.ts'
+import { createBalancer, type Hands, type Picked } from '../../src/balancer/balancer.ts'
 import type { EndpointId } from '../../src/balancer/endpoint.ts'
 import type { BalancerObserver } from '../../src/balancer/observer.ts'
 import type { Outcome } from '../../src/balancer/outcome.ts'
@@ -21,6 +21,7 @@ type Action =
   | { readonly do: 'pick'; readonly name: Name; readonly avoid: readonly string[] }
   | { readonly do: 'answered'; readonly which: number; readonly status: number }
   | { readonly do: 'report'; readonly which: number; readonly outcome: Outcome; readonly again: boolean }
+  | { readonly do: 'hand'; readonly action: keyof Hands; readonly name: Name; readonly letter: string }
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'set'; readonly options: Partial<OutlierOptions>; readonly slowStartMs: number | null }
 
@@ -59,6 +60,15 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       status: fc.constantFrom(101, 200, 500),
     }),
   },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('hand' as const),
+      action: fc.constantFrom<keyof Hands>('drain', 'undrain', 'undrain', 'eject', 'restore', 'restore'),
+      name: fc.constantFrom(...names),
+      letter: fc.constantFrom('A', 'A', 'B', 'B', 'C', ...letters),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(1, 100, 1_000, 3_000) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('update' as const), catalog }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('set' as const), options, slowStartMs }) },
@@ -73,7 +83,10 @@ interface Pending {
 }
 
 /** What happened while a history was played: a property that never saw these would prove nothing. */
-const seen = { ejections: 0, probes: 0, panics: 0, restored: 0, withheld: 0, late: 0, departed: 0 }
+const seen = {
+  ...{ ejections: 0, probes: 0, panics: 0, restored: 0, withheld: 0, late: 0, departed: 0 },
+  ...{ drained: 0, undrained: 0, drainedAway: 0, allDrained: 0, byHand: 0, restoredByHand: 0, drainedInFlight: 0 },
+}
 
 function playHistory(initial: Record<string, Record<string, number>>, history: readonly Action[]): void {
   let nowMs = 5_000
@@ -93,6 +106,8 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
   let weights: Record<string, Record<string, number>> = {}
   const stays = new Map<string, number>()
   const probes = new Map<string, Picked>()
+  /** By service and endpoint, in the catalog or not. */
+  const drained = new Set<string>()
 
   const key = (name: string, id: EndpointId) => `${name} ${id}`
   const stayOf = (name: string, id: EndpointId) => stays.get(key(name, id)) ?? 0
@@ -104,18 +119,19 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
     onEjected(name, id, reason, forMs) {
       seen.ejections++
       probes.delete(key(name, id))
-      const views = viewsOf(name)
-      const out = views.filter(({ state }) => state !== 'healthy').length
+      const all = viewsOf(name)
+      const its = all.find(({ endpoint }) => endpoint.id === id)
       note(() => {
-        expect(views.find(({ endpoint }) => endpoint.id === id)).toMatchObject({
-          state: 'ejected',
-          reason,
-          ejectedForMs: forMs,
-        })
+        expect(its).toMatchObject({ reason, ejectedForMs: forMs, lastEjection: { reason, agoMs: 0 } })
+        expect(forMs).toBeLessThanOrEqual(3_000)
+        if (reason === 'by-hand') return
+        // A probe that was on its way when its endpoint was drained may still fail.
+        if (reason !== 'probe-failed') expect(its?.state, 'no rule trips for who is drained').toBe('ejected')
+        const views = all.filter(({ endpoint, state }) => endpoint.id === id || state !== 'drained')
+        const out = views.filter(({ endpoint, state }) => endpoint.id === id || state !== 'healthy').length
         expect(out, 'ejected at the moment of an ejection').toBeLessThanOrEqual(ejectionCap(views.length, current))
         expect(views.length, 'a lone endpoint is never ejected').toBeGreaterThan(1)
         expect(current.enforce, 'nothing is ejected in shadow mode').toBe(true)
-        expect(forMs).toBeLessThanOrEqual(3_000)
       })
       throw new Error('observer')
     },
@@ -126,6 +142,13 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
     },
     onWithheld() {
       seen.withheld++
+      throw new Error('observer')
+    },
+    onDrained(name, id) {
+      note(() => expect(viewsOf(name).find(({ endpoint }) => endpoint.id === id)?.state).toBe('drained'))
+      throw new Error('observer')
+    },
+    onUndrained() {
       throw new Error('observer')
     },
     onPanicPick() {
@@ -162,18 +185,24 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
   function choose(name: Name, avoid: readonly string[]): void {
     const ids = new Set(avoid.map((letter) => `${letter}:80`))
     const before = viewsOf(name)
-    const free = before.filter(({ endpoint }) => !ids.has(endpoint.id))
+    const free = before.filter(({ endpoint }) => !ids.has(endpoint.id) && !drained.has(key(name, endpoint.id)))
     const panicsBefore = panicsTold
     const chosen = balancer.pick(name, ids)
     if (chosen.kind !== 'picked') {
       expect(free, 'somebody could have been picked').toEqual([])
       expect(chosen.kind).toBe(balancer.knows(name) ? 'no-endpoints' : 'unknown-service')
+      if (chosen.kind === 'no-endpoints' && chosen.standing !== null) {
+        const untried = chosen.standing.service.endpoints.filter(({ id }) => !ids.has(id))
+        expect(untried.filter(({ id }) => !chosen.standing?.out.some(({ endpoint }) => endpoint === id))).toEqual([])
+        if (untried.length > 0) seen.allDrained++
+      }
       return
     }
     const { endpoint, role } = chosen
     const panic = role === 'panic'
     expect(endpoint.weight, 'only what is in the catalog now').toBe(weights[name]?.[endpoint.address])
     expect(ids.has(endpoint.id), 'never one that was tried').toBe(false)
+    expect(drained.has(key(name, endpoint.id)), 'never one that is drained, not in a panic either').toBe(false)
     expect(panicsTold - panicsBefore).toBe(panic ? 1 : 0)
     const was = free.find((view) => view.endpoint.id === endpoint.id)
     if (panic) {
@@ -210,6 +239,41 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
     }
   }
 
+  function say({ action, name, letter }: Extract<Action, { do: 'hand' }>): void {
+    const id = `${letter}:80`
+    const at = key(name, id)
+    const isListed = weights[name]?.[letter] !== undefined
+    const before = viewsOf(name).find(({ endpoint }) => endpoint.id === id)
+    const health = balancer.vitals(name, id)?.state ?? null
+    const unknown = balancer.knows(name) ? 'unknown-endpoint' : 'unknown-service'
+    const result = balancer[action](name, id, 'anna')
+    switch (action) {
+      case 'drain':
+        expect(result).toBe(drained.has(at) ? 'unchanged' : isListed ? 'done' : unknown)
+        if (result !== 'done') break
+        drained.add(at)
+        seen.drained++
+        if ((before?.inFlight ?? 0) > 0) seen.drainedInFlight++
+        break
+      case 'undrain':
+        expect(result).toBe(drained.has(at) ? 'done' : isListed ? 'unchanged' : unknown)
+        if (drained.delete(at)) seen.undrained++
+        break
+      case 'eject': {
+        const isOut = health === 'ejected' && (before?.ejectedForMs ?? 0) > 0
+        expect(result).toBe(!isListed ? unknown : isOut ? 'unchanged' : 'done')
+        if (result === 'done') seen.byHand++
+        break
+      }
+      case 'restore':
+        expect(result).toBe(!isListed ? unknown : health === 'healthy' ? 'unchanged' : 'done')
+        if (result === 'done') seen.restoredByHand++
+        break
+      default:
+        action satisfies never
+    }
+  }
+
   /** In words, and compared as one text: this runs after every step. */
   function inspect(): void {
     if (failures.length > 0) throw failures[0]
@@ -223,11 +287,21 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
     for (const name of names) {
       for (const letter of Object.keys(weights[name] ?? {}).sort()) {
         const id = key(name, `${letter}:80`)
-        expected += `${id}: ${inFlight.get(id) ?? 0} in flight${probes.has(id) ? ', probing' : ''}\n`
+        const state = drained.has(id) ? ', drained' : probes.has(id) ? ', probing' : ''
+        expected += `${id}: ${inFlight.get(id) ?? 0} in flight${state}\n`
       }
       for (const { endpoint, inFlight, state } of viewsOf(name)) {
-        actual += `${key(name, endpoint.id)}: ${inFlight} in flight${state === 'probing' ? ', probing' : ''}\n`
+        const told = state === 'probing' || state === 'drained' ? `, ${state}` : ''
+        actual += `${key(name, endpoint.id)}: ${inFlight} in flight${told}\n`
       }
+      for (const letter of letters) {
+        const id = key(name, `${letter}:80`)
+        if (!drained.has(id) || weights[name]?.[letter] !== undefined) continue
+        expected += `${id}: away\n`
+        seen.drainedAway++
+      }
+      const away = balancer.viewService(name)?.drainedAway.map(({ endpoint }) => endpoint) ?? []
+      for (const endpoint of [...away].sort()) actual += `${key(name, endpoint)}: away\n`
     }
     if (actual !== expected) expect(actual).toBe(expected)
   }
@@ -248,6 +322,9 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
       case 'report':
         conclude(step)
         break
+      case 'hand':
+        say(step)
+        break
       case 'wait':
         nowMs += step.ms
         break
@@ -263,6 +340,10 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
   // Whatever happened, nobody is stuck: once all is reported and time has passed, good answers bring everybody back.
   for (const { picked } of pending.splice(0)) picked.report(outcomes.left)
   probes.clear()
+  for (const at of drained) {
+    const [name = '', id = ''] = at.split(' ')
+    expect(balancer.undrain(name, id, 'anna')).toBe('done')
+  }
   nowMs += 10_000
   for (const name of names) {
     const turns = Object.values(weights[name] ?? {}).reduce((sum, weight) => sum + weight, 0) * 2
@@ -274,7 +355,7 @@ function playHistory(initial: Record<string, Record<string, number>>, history: r
   }
 }
 
-describe('any history of catalogs, picks, answers and time', () => {
+describe('any history of catalogs, picks, answers, hands and time', () => {
   it('keeps every promise of the balancer', () => {
     fc.assert(fc.property(catalog, fc.array(action, { minLength: 50, maxLength: 250, size: 'max' }), playHistory), {
       numRuns: 200,

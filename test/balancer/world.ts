@@ -1,6 +1,6 @@
 /** One balancer with a clock that the test moves, and a log of all that its observer was told. */
 
-import { type Balancer, createBalancer, type Picked } from '../../src/balancer/balancer.ts'
+import { type Balancer, createBalancer, type HandResult, type Hands, type Picked } from '../../src/balancer/balancer.ts'
 import { type Catalog, compareEndpoints, type Endpoint, type EndpointId } from '../../src/balancer/endpoint.ts'
 import type { Outcome } from '../../src/balancer/outcome.ts'
 import type { OutlierOptions } from '../../src/balancer/outlier-options.ts'
@@ -73,9 +73,12 @@ export interface World {
   serve(count: number, outcomeOf?: (name: string) => Outcome): string
   /**
    * Plays a script: `A500` is a request to A that was answered 500, `Arefused` one whose connect failed (see
-   * `outcomes`), `A500*5` five of them, `all500` one for each endpoint, `+30s` and `+5ms` move the clock.
+   * `outcomes`), `A500*5` five of them, `all500` one for each endpoint, `+30s` and `+5ms` move the clock, `drainA`,
+   * `undrainA`, `ejectA` and `restoreA` are a person's word, hers whose name is anna.
    */
   play(script: string): void
+  /** Anna's word on an endpoint. */
+  hand(action: keyof Hands, name: string): HandResult
   viewOf(name: string): EndpointView
   /** `A healthy, B ejected`. */
   states(): string
@@ -129,6 +132,7 @@ export function newWorld(members: Members, options: Partial<OutlierOptions> = {}
     play: (script) => {
       for (const step of script.split(/\s+/)) playStep(world, step)
     },
+    hand: (action, wanted) => balancer[action](service, `${wanted}:80`, 'anna'),
     viewOf: (wanted) => {
       const view = endpoints().find(({ endpoint }) => endpoint.address === wanted)
       if (view === undefined) throw new Error(`no endpoint ${wanted}`)
@@ -147,6 +151,11 @@ function playStep(world: World, step: string): void {
   const wait = /^\+(\d+)(ms|s)$/.exec(step)
   if (wait !== null) {
     world.nowMs += Number(wait[1]) * (wait[2] === 's' ? 1000 : 1)
+    return
+  }
+  const hand = /^(drain|undrain|eject|restore)([A-Z])$/.exec(step)
+  if (hand !== null) {
+    world.hand(hand[1] as keyof Hands, hand[2] as string)
     return
   }
   const request = /^(all|[A-Z])(\d+|[a-z]+)(?:\*(\d+))?$/.exec(step)

@@ -30,7 +30,7 @@ export interface ProxyOptions {
 /** One endpoint as `/api/services/{name}` shows it. */
 export interface EndpointState {
   readonly endpoint: string
-  readonly state: 'healthy' | 'ejected' | 'probing'
+  readonly state: 'healthy' | 'ejected' | 'probing' | 'drained'
   readonly inRotation: boolean
   readonly inFlight: number
 }
