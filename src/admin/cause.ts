@@ -91,7 +91,7 @@ export interface InstanceRecord {
   readonly absent: AbsentInstance | null
   readonly facts: InstanceFacts | null
   readonly suspect: SuspectDetail | null
-  /** Ids of other instances at its address and port. */
+  /** Ids of other instances at its address and port, ten at most. */
   readonly sameAddress: readonly string[]
 }
 

@@ -76,7 +76,7 @@ export function checkDetail(
 
 function sameAddressCause(others: readonly string[], holds: boolean): Cause {
   const named = others.slice(0, 3).map((other) => `"${other}"`)
-  const more = others.length > 3 ? ` and ${others.length - 3} more` : ''
+  const more = others.length > 3 ? ' and others' : ''
   const whose = holds ? 'this one stands for all of them' : 'they are one endpoint, counted once'
   const text = `${named.join(', ')}${more} ${others.length === 1 ? 'has' : 'have'} the same address and port: ${whose}`
   return { kind: 'same-address', others, text }

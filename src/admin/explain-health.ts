@@ -14,7 +14,7 @@ export function healthCauses(view: EndpointView, given: CauseContext): Cause[] {
   if (lastEjection !== null && isOut) causes.push(ejectionCause(view, lastEjection, given))
   if (lastWithheld !== null) {
     const { due, reason: why, agoMs, pool } = lastWithheld
-    const text = `its ejection has been due for ${durationText(agoMs)} (${ruleText(due, outlier)}), and is withheld: ${withheldText(lastWithheld, outlier)}`
+    const text = `its ejection has been due for ${durationText(agoMs)}, because ${ruleText(due, outlier)}, and is withheld: ${withheldText(lastWithheld, outlier)}`
     const faults = faultDetails(view.faults, epochMs)
     const { size: poolSize, ejected, failing } = pool
     causes.push({

@@ -122,13 +122,16 @@ function servingStandby(instances: readonly InstanceExplanation[]): string | nul
   return instances.find(({ endpoint, datacenter }) => endpoint !== null && datacenter !== null)?.datacenter ?? null
 }
 
+/** So many ids at one address are named. */
+const namedAtOneAddress = 10
+
 type Joined = Omit<InstanceRecord, 'suspect'>
 
 /** One record for each instance that the table or the catalog's last answer knows: endpoints first. */
 function joined(service: ServiceView, facts: readonly InstanceFacts[]): readonly Joined[] {
   const left = new Set(facts)
   const byAddress = new Map<string, InstanceFacts[]>()
-  for (const each of facts) byAddress.set(each.address, [...(byAddress.get(each.address) ?? []), each])
+  for (const each of facts) push(byAddress, each.address, each)
   const take = (address: string, instance: string, wellFirst: boolean): InstanceFacts | null => {
     const alike = (byAddress.get(address) ?? []).filter((each) => left.has(each) && each.instance === instance)
     const taken = (wellFirst ? alike.find(isWell) : undefined) ?? alike[0] ?? null
@@ -146,15 +149,28 @@ function joined(service: ServiceView, facts: readonly InstanceFacts[]): readonly
   const others = [...left].map((each) => ({ endpoint: null, absent: null, ...each, facts: each }))
   const all = [...endpoints, ...absent, ...others]
   const idsAt = new Map<string, string[]>()
-  for (const { address, instance, facts: own } of all) {
-    // What is nowhere is at no common place, and datacenters may number their machines alike.
-    if (own?.datacenter === undefined && address !== '') idsAt.set(address, [...(idsAt.get(address) ?? []), instance])
-  }
-  return all.map(({ endpoint, absent: out, address, instance, facts: own }) => {
-    const ids = own?.datacenter === undefined ? [...(idsAt.get(address) ?? [])] : []
-    ids.splice(ids.indexOf(instance), ids.includes(instance) ? 1 : 0)
-    return { endpoint, absent: out, facts: own, sameAddress: ids }
+  // What is nowhere is at no common place, and datacenters may number their machines alike.
+  const placed = all.filter(({ address, facts: own }) => own?.datacenter === undefined && address !== '')
+  for (const { address, instance } of placed) push(idsAt, address, instance)
+  const sharing = new Set(placed)
+  return all.map((each) => {
+    const ids = sharing.has(each) ? (idsAt.get(each.address) ?? []) : []
+    const { endpoint, absent: out, facts: own } = each
+    return { endpoint, absent: out, facts: own, sameAddress: ids.length > 1 ? withoutOne(ids, each.instance) : [] }
   })
+}
+
+/** The ids of the others; no more of them than a person reads, for there may be thousands. */
+function withoutOne(ids: readonly string[], own: string): readonly string[] {
+  const some = ids.slice(0, namedAtOneAddress + 1)
+  const at = some.indexOf(own)
+  return some.filter((_, index) => index !== at).slice(0, namedAtOneAddress)
+}
+
+function push<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [value])
+  else list.push(value)
 }
 
 function isWell({ checks, lacksTag }: InstanceFacts): boolean {
@@ -194,7 +210,15 @@ function instanceExplanation(record: InstanceRecord, given: CauseContext, recent
 
 /** What keeps an endpoint out, the weightiest first; and what is worth the most attention of one that gets requests. */
 const out: readonly Cause['kind'][] = ['drain', 'ejection']
-const notable: readonly Cause['kind'][] = ['panic', 'withheld', 'admission', 'failing', 'check', 'slow-start']
+const notable: readonly Cause['kind'][] = [
+  'panic',
+  'withheld',
+  'admission',
+  'failing',
+  'check',
+  'same-address',
+  'slow-start',
+]
 /** Of an instance that the table lacks, though the catalog says nothing against it. */
 const unlisted: readonly Cause['kind'][] = ['catalog', 'tag', 'maintenance', 'check', 'same-address']
 
@@ -238,9 +262,10 @@ function serviceVerdict({ name, inCatalog }: ServiceView, instances: readonly In
   const silent = instances.filter(({ getsRequests }) => !getsRequests)
   if (silent.length === 0)
     return total === 1 ? 'Its one instance gets requests.' : `All ${total} instances get requests.`
+  if (total === 1) return `Its one instance gets no requests: it ${reasonOf(silent[0])[0]}.`
   const counts = new Map<readonly [string, string], number>()
-  for (const { decidedBy } of silent) {
-    const reason = reasons[decidedBy ?? 'catalog'] ?? otherReason
+  for (const each of silent) {
+    const reason = reasonOf(each)
     counts.set(reason, (counts.get(reason) ?? 0) + 1)
   }
   const why = [...counts].sort(([, a], [, b]) => b - a).map(([reason, count]) => countText(count, reason))
@@ -248,4 +273,8 @@ function serviceVerdict({ name, inCatalog }: ServiceView, instances: readonly In
   const some =
     get === 0 ? `None of ${total} instances gets` : `${get} of ${total} instances ${get === 1 ? 'gets' : 'get'}`
   return `${some} requests: ${why.join(', ')}.`
+}
+
+function reasonOf(instance: InstanceExplanation | undefined): readonly [one: string, many: string] {
+  return reasons[instance?.decidedBy ?? 'catalog'] ?? otherReason
 }
