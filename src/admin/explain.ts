@@ -71,7 +71,7 @@ export interface InstanceExplanation {
   readonly getsRequests: boolean
   /** One sentence. */
   readonly verdict: string
-  /** Which of the causes the verdict stands on; null: none, all is well. */
+  /** Which kind of cause the verdict stands on, be it that no more is known of it; null: none, all is well. */
   readonly decidedBy: Cause['kind'] | null
   readonly causes: readonly Cause[]
   readonly checks: readonly CheckDetail[]
@@ -194,7 +194,7 @@ function instanceExplanation(record: InstanceRecord, given: CauseContext, recent
     inRotation: state === 'healthy',
     getsRequests,
     verdict: instanceVerdict(cause, getsRequests, endpoint),
-    decidedBy: cause?.kind ?? null,
+    decidedBy: getsRequests ? (cause?.kind ?? null) : whatDecides(record, cause),
     causes,
     checks: (facts?.checks ?? []).map((check) => checkDetail(check, given)),
     moreChecks: facts?.moreChecks ?? 0,
@@ -227,6 +227,11 @@ function decisive({ endpoint, absent }: InstanceRecord, causes: readonly Cause[]
   if (getsRequests) return firstOf(causes, notable)
   if (endpoint !== null) return firstOf(causes, out)
   return firstOf(causes, absent === null ? unlisted : [kindOfReason(absent.reason), ...unlisted])
+}
+
+function whatDecides({ endpoint, absent }: InstanceRecord, cause: Cause | null): Cause['kind'] {
+  if (endpoint !== null) return endpoint.state === 'drained' ? 'drain' : 'ejection'
+  return absent === null ? (cause?.kind ?? 'catalog') : kindOfReason(absent.reason)
 }
 
 function firstOf(causes: readonly Cause[], kinds: readonly Cause['kind'][]): Cause | null {

@@ -12,7 +12,7 @@ test('a service is explained beside the fields that scripts know', async () => {
     pickSpread: 1,
     endpoints: [{ endpoint: '10.0.0.1:80' }, { endpoint: '10.0.0.1:81' }],
     absent: [{ instance: 'q-3' }],
-    verdict: '1 of 3 instances gets requests: 1 is ejected, 1 is left out by the catalog.',
+    verdict: '1 of 3 instances gets requests: 1 is ejected, 1 fails a check.',
     concerns: [],
     readAgoMs: null,
     instances: [{ instance: 'i-80' }, { instance: 'i-81' }, { instance: 'q-3', endpoint: null }],
