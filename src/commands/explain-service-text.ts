@@ -41,6 +41,8 @@ const heads = ['ADDRESS', 'INSTANCE', 'REQUESTS', 'DUE', 'PICKS', 'IN FLIGHT'] a
 /** From here on columns are of numbers. */
 const firstNumber = 2
 const indent = '  '
+/** What is said of an instance stands further in. */
+const note = '      '
 
 function table(instances: readonly Fields[]): readonly string[] {
   const inOrder = [...instances].sort((a, b) => rankOf(a) - rankOf(b))
@@ -51,7 +53,15 @@ function table(instances: readonly Fields[]): readonly string[] {
       .map((cell, at) => (at < firstNumber ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)))
       .join('  ')
       .trimEnd()}`
-  return [line(heads), ...inOrder.flatMap((instance, at) => [line(cells[at] ?? []), ...notesOf(instance)])]
+  const notes = inOrder.map((instance) => notesOf(instance, instances.length === 1))
+  return [
+    line(heads),
+    ...inOrder.flatMap((_, at) => {
+      // A line to breathe before what the next one has to say.
+      const isApart = at > 0 && (notes[at - 1]?.length ?? 0) > 0
+      return [...(isApart ? [''] : []), line(cells[at] ?? []), ...(notes[at] ?? [])]
+    }),
+  ]
 }
 
 /** Who gets no requests comes first, then whoever there is something to say of. */
@@ -74,21 +84,20 @@ function cellsOf(instance: Fields): readonly string[] {
   ]
 }
 
-/** What is to be said below an instance's line: nothing when all is well. */
-function notesOf(instance: Fields): readonly string[] {
+/** What is to be said below an instance's line: nothing when all is well, unless it was asked for alone. */
+function notesOf(instance: Fields, isAlone: boolean): readonly string[] {
   const verdict = textOf(instance.verdict)
   const causes = listOf(instance.causes)
+  const isWell = rankOf(instance) === 2
+  if (isWell && causes.length === 0 && !isAlone) return []
   const place = placeOf(instance)
-  const isWell = rankOf(instance) === 2 && causes.length === 0
-  if (isWell) return place === '' ? [] : wrapped('      ', place)
   return [
-    ...(rankOf(instance) === 2 ? [] : wrapped('      ', verdict)),
+    ...(isWell && !isAlone ? [] : wrapped(note, verdict)),
     ...causes.flatMap((cause) => {
       const text = textOf(cause.text)
-      const isSaid = verdict.includes(text)
-      return [...(isSaid ? [] : wrapped('      - ', sentence(text))), ...faultLines(cause)]
+      return [...(verdict.includes(text) ? [] : wrapped(`${note}- `, sentence(text))), ...faultLines(cause)]
     }),
-    ...(place === '' ? [] : wrapped('      ', place)),
+    ...(place === '' ? [] : wrapped(note, sentence(place))),
   ]
 }
 
@@ -111,7 +120,7 @@ function faultLines({ faults }: Fields): readonly string[] {
     const ago = durationText(numberOf(fault.agoMs) ?? 0).padStart(7)
     const request = textOf(fault.request)
     const line = `${clock(textOf(fault.at))}  ${textOf(fault.outcome)}${request === '' ? '' : `  (request ${request})`}`
-    return wrapped(`        ${ago} ago  `, line)
+    return wrapped(`${note}  ${ago} ago  `, line)
   })
 }
 
