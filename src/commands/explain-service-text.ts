@@ -4,7 +4,7 @@
  */
 
 import { durationText, percentText } from '../admin/words.ts'
-import { type Fields, fieldsOf, listOf, numberOf, textOf, wrapped } from './answer.ts'
+import { columns, type Fields, fieldsOf, listOf, numberOf, textOf, wrapped } from './answer.ts'
 
 /** True when this is an answer that `serviceText` can tell. */
 export function isServiceAnswer(body: unknown): boolean {
@@ -33,6 +33,9 @@ export function serviceText(body: unknown, only: readonly Fields[] | null): stri
     ...(readAgoMs === null ? [] : [`Consul was last read for it ${durationText(readAgoMs)} ago.`]),
     ...listOf(answer.concerns).flatMap((concern) => wrapped('! ', sentence(textOf(concern.text)))),
     ...(instances.length === 0 ? [] : ['', ...table(instances)]),
+    ...(instances.some(hasRequestId)
+      ? ['', 'evenkeel explain --request ID tells where one of these requests went.']
+      : []),
   ]
   return `${lines.join('\n')}\n`
 }
@@ -115,18 +118,24 @@ function placeOf({ node, datacenter, tags, checks, moreChecks }: Fields): string
   return parts.filter((part) => part !== '').join('; ')
 }
 
-function faultLines({ faults }: Fields): readonly string[] {
-  return listOf(faults).flatMap((fault) => {
-    const ago = durationText(numberOf(fault.agoMs) ?? 0).padStart(7)
-    const request = textOf(fault.request)
-    const line = `${clock(textOf(fault.at))}  ${textOf(fault.outcome)}${request === '' ? '' : `  (request ${request})`}`
-    return wrapped(`${note}  ${ago} ago  `, line)
-  })
+function hasRequestId({ causes }: Fields): boolean {
+  return listOf(causes).some(({ faults }) => listOf(faults).some(({ request }) => textOf(request) !== ''))
 }
 
-/** The time of day of an ISO time. */
-function clock(iso: string): string {
-  return /T([\d:]{8})/.exec(iso)?.[1] ?? iso
+/** The requests that failed, oldest first: how long ago, how they ended, and their ids. */
+function faultLines({ faults }: Fields): readonly string[] {
+  const rows = listOf(faults).map(({ agoMs, outcome, request }) => ({
+    ago: `${durationText(numberOf(agoMs) ?? 0).padStart(7)} ago`,
+    outcome: textOf(outcome),
+    request: textOf(request),
+  }))
+  // One that is very long stands apart, not all the others.
+  const width = Math.min(40, Math.max(...rows.map(({ outcome }) => outcome.length)))
+  return rows.flatMap(({ ago, outcome, request }) => {
+    const first = `${note}  ${ago}  `
+    const line = `${first}${outcome.padEnd(width)}  ${request}`.trimEnd()
+    return line.length <= columns ? [line] : [...wrapped(first, outcome), ...wrapped(' '.repeat(first.length), request)]
+  })
 }
 
 function sentence(clause: string): string {

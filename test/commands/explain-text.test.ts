@@ -74,11 +74,13 @@ Consul was last read for it 1.2 s ago.
 
   10.0.0.6:8080  web-2        50.5%  50%   1200          2
       Gets requests, 50% of them, but its last request failed; 5 in a row eject it.
-          0.3 s ago  11:59:47  answered 503  (request r-1)
+          0.3 s ago  answered 503  r-1
       - Its weight is 3.
       Node n1; tags blue; passing: http.
 
   10.0.0.5:8080  web-1        50.5%  50%   1200          2
+
+evenkeel explain --request ID tells where one of these requests went.
 `)
   })
 

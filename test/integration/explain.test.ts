@@ -131,7 +131,7 @@ test('the command tells it, the worst first, in printable lines of a terminal', 
   expect(lines[0]).toMatch(/^web: 2 of 7 instances get requests: /)
   expect(lines.filter((line) => line.length > columns)).toEqual([])
   expect(text).not.toMatch(/[^\P{C}\n]/u)
-  expect(text).toContain('answered 503  (request seen-by-client)')
+  expect(text).toContain('ago  answered 503  seen-by-client\n')
   expect(text.indexOf('also-well')).toBeGreaterThan(text.indexOf('idle'))
 })
 
