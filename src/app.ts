@@ -148,7 +148,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       facts: (service) => following.instances(service),
       rules: (service) => ({ outlier: settings.outlier(service), ...settings.balancing(service) }),
       unknown: (name) => ({
-        ...whyUnknown(name, settings.config),
+        ...whyUnknown(name, settings.config, following.readiness().state !== 'starting'),
         nearest: nearest(name, balancer.traffic().keys()),
       }),
       epochNow: Date.now,

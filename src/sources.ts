@@ -37,8 +37,11 @@ function nameRules({ discovery: { consul }, register }: Config): NameRules {
   return { include: consul.include, exclude }
 }
 
-/** Why this config's catalog has no service of this name, as far as the name tells. */
-export function whyUnknown(name: string, config: Config): Omit<UnknownService, 'nearest'> {
+/**
+ * Why the table has no service of this name.
+ * @param hasCatalog there is a catalog that might have had it
+ */
+export function whyUnknown(name: string, config: Config, hasCatalog: boolean): Omit<UnknownService, 'nearest'> {
   const { discovery, register } = config
   const { include, exclude } = discovery.consul
   if (!isNameable(name)) {
@@ -58,6 +61,9 @@ export function whyUnknown(name: string, config: Config): Omit<UnknownService, '
   if (!matchesAny(include, name)) {
     const rule = include.map((glob) => JSON.stringify(glob)).join(', ')
     return { because: 'not-included', rule, text: `discovery.consul.include is ${rule}, which does not match it` }
+  }
+  if (!hasCatalog) {
+    return { because: 'no-catalog', rule: null, text: 'the proxy has no catalog yet' }
   }
   return { because: 'not-listed', rule: null, text: 'Consul does not list it, nor did it in the last ten minutes' }
 }

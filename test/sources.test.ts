@@ -36,5 +36,10 @@ test.each([
   ],
   ['that Consul does not list it', 'web', consul(''), 'not-listed', 'Consul does not list it'],
 ])('why a name is unknown: %s', (_, name, config, because, words) => {
-  expect(whyUnknown(name, config)).toMatchObject({ because, text: expect.stringContaining(words) })
+  expect(whyUnknown(name, config, true)).toMatchObject({ because, text: expect.stringContaining(words) })
+})
+
+test('why a name is unknown before there is a catalog: because of that, unless the config leaves it out anyway', () => {
+  expect(whyUnknown('web', consul(''), false)).toMatchObject({ because: 'no-catalog' })
+  expect(whyUnknown('consul', consul(''), false)).toMatchObject({ because: 'excluded' })
 })

@@ -26,7 +26,14 @@ export interface ExplainSources {
 }
 
 export interface UnknownService {
-  readonly because: 'excluded' | 'not-included' | 'this-proxy' | 'bad-name' | 'not-configured' | 'not-listed'
+  readonly because:
+    | 'excluded'
+    | 'not-included'
+    | 'this-proxy'
+    | 'bad-name'
+    | 'not-configured'
+    | 'no-catalog'
+    | 'not-listed'
   /** The setting that decides it, or what it is set to; null: none does. */
   readonly rule: string | null
   /** One clause. */
