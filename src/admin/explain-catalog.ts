@@ -11,7 +11,9 @@ export function catalogCauses(
   given: CauseContext,
 ): Cause[] {
   const checks = (facts?.checks ?? []).filter(({ status }) => status !== 'passing')
-  const causes = checks.map((check) => checkCause(check, facts?.node ?? '', given))
+  // Elsewhere such a check only changes the weight.
+  const keepsOut = absent?.reason.endsWith(' warning') === true
+  const causes = checks.map((check) => checkCause(check, facts?.node ?? '', keepsOut, given))
   if (facts !== null && facts.lacksTag !== null) {
     const text = `it lacks the tag "${facts.lacksTag}", which discovery.consul.tag asks for`
     causes.push({ kind: 'tag', tag: facts.lacksTag, text })
@@ -43,7 +45,7 @@ export function kindOfReason(reason: string): 'check' | 'maintenance' | 'tag' | 
   return own.startsWith('same address and port as ') ? 'same-address' : 'catalog'
 }
 
-function checkCause(check: CheckFacts, node: string, given: CauseContext): Cause {
+function checkCause(check: CheckFacts, node: string, warningKeepsOut: boolean, given: CauseContext): Cause {
   const { name, status, output, ofNode, orLonger } = check
   const { agoMs, at } = checkDetail(check, given)
   const since = `for ${orLonger ? 'at least ' : ''}${durationText(agoMs)}`
@@ -61,7 +63,8 @@ function checkCause(check: CheckFacts, node: string, given: CauseContext): Cause
       text: `${who} in maintenance mode ${since}${said}`,
     }
   }
-  const text = `check "${name}"${ofNode ? ` of its node ${node}` : ''} is ${status} ${since}${said}`
+  const rule = status === 'warning' && warningKeepsOut ? ', and discovery.consul.includeWarning is false' : ''
+  const text = `check "${name}"${ofNode ? ` of its node ${node}` : ''} is ${status} ${since}${rule}${said}`
   return { kind: 'check', ...checkDetail(check, given), text }
 }
 

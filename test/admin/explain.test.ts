@@ -112,6 +112,12 @@ describe('an instance that the catalog keeps out says which word of Consul does 
       'Gets no requests: check "http" is warning and its warning weight is 0.',
     ],
     [
+      'a check that warns, and the setting by which that keeps it out',
+      'check "http" is warning',
+      { checks: [check('warning', { output: 'disk 91%' })] },
+      'Gets no requests: check "http" is warning for 3 min, and discovery.consul.includeWarning is false: disk 91%.',
+    ],
+    [
       'another datacenter that is preferred',
       'stands by in datacenter "dc2"',
       { datacenter: 'dc2' },
