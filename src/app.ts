@@ -19,6 +19,7 @@ import type { BalancerObserver } from './balancer/observer.ts'
 import type { Config } from './config/config.ts'
 import { redactedConfig } from './config/convert.ts'
 import { settingsOf } from './config/in-effect.ts'
+import { nearest } from './config/keys.ts'
 import { restartOnlyChanges } from './config/reload.ts'
 import { createRegistration, type Registration } from './discovery/registration.ts'
 import { createFollowing } from './following.ts'
@@ -28,7 +29,7 @@ import { wireEngine } from './proxy/engines/wire/wire.ts'
 import type { Engine } from './proxy/exchange.ts'
 import { createHandler } from './proxy/handle-exchange.ts'
 import type { ProxyObserver } from './proxy/observer.ts'
-import { sourceKey } from './sources.ts'
+import { sourceKey, whyUnknown } from './sources.ts'
 
 export interface AppOptions {
   readonly config: Config
@@ -148,6 +149,15 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     view: balancer.view,
     readiness: () => (draining ? { ...following.readiness(), state: 'draining' } : following.readiness()),
     catalog: () => following.status(),
+    explaining: {
+      facts: (service) => following.instances(service),
+      rules: (service) => ({ outlier: settings.outlier(service), ...settings.balancing(service) }),
+      unknown: (name) => ({
+        ...whyUnknown(name, settings.config, following.readiness().state !== 'starting'),
+        nearest: nearest(name, balancer.traffic().keys()),
+      }),
+      epochNow: Date.now,
+    },
     acceptCatalog: () => following.accept(),
     config: () => redactedConfig(settings.config),
     hands: {

@@ -12,6 +12,7 @@ import type { Vitals } from './balancer/view.ts'
 import type { Config } from './config/config.ts'
 import type { Baseline, Decision } from './discovery/admission.ts'
 import { type AdmittedListeners, admitting } from './discovery/admitting.ts'
+import type { ServiceFacts } from './discovery/consul-facts.ts'
 import { createFreshness, type Freshness } from './discovery/freshness.ts'
 import { openSnapshot, type SnapshotRead } from './discovery/snapshot-file.ts'
 import type { SourceError } from './discovery/source.ts'
@@ -39,6 +40,8 @@ export interface Following {
   readonly firstCatalog: Promise<void>
   readiness(): ReturnType<Freshness['readiness']>
   status(): CatalogStatus
+  /** What the source said of each instance of a service; null: nothing. Its times are of `FollowingDeps.now`'s clock. */
+  instances(service: string): ServiceFacts | null
   /** Applies the source's last answer as it stands; answers how many endpoints are gone by it. */
   accept(): number
   /**
@@ -176,6 +179,7 @@ export function createFollowing(deps: FollowingDeps): Following {
       source: following?.source.describe?.() ?? null,
       snapshot: snapshot === null ? null : { path: snapshot.path, found: found.kind, inUse: snapshotInUse },
     }),
+    instances: (service) => following?.source.instances?.(service) ?? null,
     accept: () => following?.admitted.accept() ?? 0,
     restart(before) {
       if (closed) return

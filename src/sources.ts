@@ -1,9 +1,10 @@
 /** Which source of endpoints does a config name? Consul with its standby datacenters, or a fixed list. */
 
 import type { Logger } from 'pino'
+import type { UnknownService } from './admin/explain.ts'
 import type { Catalog } from './balancer/endpoint.ts'
 import type { Config } from './config/config.ts'
-import type { NameRules } from './discovery/consul-services.ts'
+import { isNameable, type NameRules } from './discovery/consul-services.ts'
 import { consulSource } from './discovery/consul-source.ts'
 import { planFailover } from './discovery/failover.ts'
 import { failoverSource } from './discovery/failover-source.ts'
@@ -34,6 +35,37 @@ function nameRules({ discovery: { consul }, register }: Config): NameRules {
   // Routing to ourselves would go round in a circle.
   const exclude = register.enabled ? [...consul.exclude, escapeGlob(register.name)] : consul.exclude
   return { include: consul.include, exclude }
+}
+
+/**
+ * Why the table has no service of this name.
+ * @param hasCatalog there is a catalog that might have had it
+ */
+export function whyUnknown(name: string, config: Config, hasCatalog: boolean): Omit<UnknownService, 'nearest'> {
+  const { discovery, register } = config
+  const { include, exclude } = discovery.consul
+  if (!isNameable(name)) {
+    return { because: 'bad-name', rule: null, text: 'a name that cannot stand in a path is not routed' }
+  }
+  if (discovery.source === 'static') {
+    return { because: 'not-configured', rule: null, text: 'discovery.static.services does not name it' }
+  }
+  const excluded = exclude.find((glob) => matchesAny([glob], name))
+  if (excluded !== undefined) {
+    const text = `discovery.consul.exclude leaves it out by ${JSON.stringify(excluded)}`
+    return { because: 'excluded', rule: excluded, text }
+  }
+  if (register.enabled && name === register.name) {
+    return { because: 'this-proxy', rule: name, text: 'it is this proxy itself, by register.name' }
+  }
+  if (!matchesAny(include, name)) {
+    const rule = include.map((glob) => JSON.stringify(glob)).join(', ')
+    return { because: 'not-included', rule, text: `discovery.consul.include is ${rule}, which does not match it` }
+  }
+  if (!hasCatalog) {
+    return { because: 'no-catalog', rule: null, text: 'the proxy has no catalog yet' }
+  }
+  return { because: 'not-listed', rule: null, text: 'Consul does not list it, nor did it in the last ten minutes' }
 }
 
 /** What this config routes of a catalog that another config may have let in. */

@@ -86,6 +86,7 @@ const pure = [
   'proxy/engines/wire/spellings.ts',
   'proxy/retry.ts',
   'discovery/consul-instances.ts',
+  'discovery/consul-facts.ts',
   'discovery/admission.ts',
   'discovery/doubt.ts',
   'discovery/registration-record.ts',

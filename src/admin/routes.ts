@@ -3,6 +3,7 @@
 import type { TableView } from '../balancer/view.ts'
 import { type CatalogStatus, describeCatalog, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
+import { type ExplainSources, explainService } from './explain.ts'
 import { answerHand, type HandSources, handRoute, isHandPath } from './hands.ts'
 import type { Exposition } from './metrics.ts'
 import { ageText, pagePolicy, renderPage } from './page.ts'
@@ -18,6 +19,7 @@ export interface AdminSources {
   readonly view: () => TableView
   readonly readiness: () => Readiness
   readonly catalog: () => CatalogStatus
+  readonly explaining: ExplainSources
   /** Applies the source's last answer as it stands; answers how many endpoints are gone by it. */
   readonly acceptCatalog: () => number
   /** The running configuration as plain JSON values. Whoever gives it has taken the secrets out. */
@@ -135,12 +137,29 @@ function summaries(sources: AdminSources): readonly object[] {
 function oneService(sources: AdminSources, encodedName: string): Answer {
   const name = decode(encodedName)
   if (name === null) return problem(400, 'Bad Request', 'The name is not valid percent-encoding.')
-  const service = sources.view().services.find((each) => each.name === name)
-  return service === undefined
-    ? problem(404, 'Not Found', 'No such service in the routing table; /api/services lists what there is.', {
-        service: name,
-      })
-    : json(200, detail(service, suspectFinder(sources.catalog())))
+  const { services } = sources.view()
+  const service = services.find((each) => each.name === name)
+  if (service === undefined) return unknownService(sources, name, services)
+  const { catalog, readiness, explaining } = sources
+  const status = catalog()
+  const given = { service, catalog: status, readiness: readiness(), epochMs: explaining.epochNow() }
+  const explained = explainService({ ...given, facts: explaining.facts(name), ...explaining.rules(name) })
+  return json(200, { ...detail(service, suspectFinder(status)), ...explained })
+}
+
+/** Names that are listed to whoever asks for a service that there is not. */
+const namesListed = 20
+
+function unknownService(sources: AdminSources, name: string, services: TableView['services']): Answer {
+  const { text: why, ...rest } = sources.explaining.unknown(name)
+  const meant = rest.nearest === null ? '' : ` Did you mean ${rest.nearest}?`
+  const names = services.slice(0, namesListed).map((each) => each.name)
+  const known = { services: names, moreServices: services.length - names.length }
+  return problem(404, 'Not Found', `No such service in the routing table: ${why}.${meant}`, {
+    service: name,
+    ...rest,
+    ...known,
+  })
 }
 
 /** The path of a target in origin form, or in absolute form, which a server must accept too (RFC 9112 section 3.2.2). */

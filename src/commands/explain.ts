@@ -1,15 +1,88 @@
-/** `evenkeel explain`. */
+/** `evenkeel explain`: asks a running proxy why a service gets requests, or where one request went, and tells it. */
 
+import { adminTarget, askAdmin } from './admin-client.ts'
+import { fieldsOf, jsonText, listOf, numberOf, someOf, textOf, textsOf, wrapped } from './answer.ts'
+import { isRequestsAnswer, requestsText } from './explain-request-text.ts'
+import { instancesNamed, isServiceAnswer, serviceText } from './explain-service-text.ts'
 import type { OperatorCommand } from './usage-operator.ts'
 
 export type ExplainOptions = Extract<OperatorCommand, { kind: 'explain' }>
 
-/** @returns the exit code */
+/** What there is to write, and the exit code. */
+interface Told {
+  readonly text: string
+  readonly code: number
+}
+
+/** So many names are told to whoever asked for one that there is not. */
+const namesTold = 20
+
+/** @returns the exit code: 1 when the proxy cannot be asked, or knows no such service, endpoint or request */
 export async function explain(
-  _options: ExplainOptions,
-  _env: NodeJS.ProcessEnv,
+  { about, admin, tokenFile, json }: ExplainOptions,
+  env: NodeJS.ProcessEnv,
   write: (text: string) => void,
 ): Promise<number> {
-  write('not built yet\n')
-  return 1
+  const target = adminTarget({ admin, tokenFile }, env)
+  if (typeof target === 'string') {
+    write(lines(`evenkeel: ${target}`))
+    return 1
+  }
+  const name = about.kind === 'service' ? about.service : about.id
+  const path = `/api/${about.kind === 'service' ? 'services' : 'requests'}/${encoded(name)}`
+  const reply = await askAdmin(target, 'GET', path)
+  if (reply.kind === 'failed') {
+    write(lines(`evenkeel: ${reply.message}`))
+    return 1
+  }
+  const { text, code } = told(about, reply.status, reply.body, target.url)
+  write(json ? jsonText(reply.body) : text)
+  return code
+}
+
+function told(about: ExplainOptions['about'], status: number, body: unknown, url: string): Told {
+  if (status !== 200) return failed(refusal(status, body))
+  if (about.kind === 'request') {
+    return isRequestsAnswer(body) ? { text: requestsText(body), code: 0 } : failed(foreign(url))
+  }
+  if (!isServiceAnswer(body)) return failed(foreign(url))
+  if (about.endpoint === null) return { text: serviceText(body, null), code: 0 }
+  const instances = instancesNamed(body, about.endpoint)
+  if (instances.length > 0) return { text: serviceText(body, instances), code: 0 }
+  return withoutEndpoint(body, about.endpoint)
+}
+
+/** There is no such instance; but it may be one that was drained and has left. */
+function withoutEndpoint(body: unknown, endpoint: string): Told {
+  const { name, instances, concerns } = fieldsOf(body)
+  const drained = listOf(concerns).find((concern) => concern.endpoint === endpoint)
+  if (drained !== undefined) return { text: lines(`${textOf(name)}: ${textOf(drained.text)}.`), code: 0 }
+  const known = listOf(instances).map((each) => textOf(each.address) || textOf(each.instance))
+  const there = known.length === 0 ? 'it has no instances' : `there are ${someOf(known, namesTold)}`
+  return failed(`${textOf(name)} has no endpoint ${textOf(endpoint)}: ${there}`)
+}
+
+/** What the proxy said instead. */
+function refusal(status: number, body: unknown): string {
+  const problem = fieldsOf(body)
+  const names = textsOf(problem.services)
+  const known = names.length === 0 ? '' : ` There are ${someOf(names, namesTold, numberOf(problem.moreServices) ?? 0)}.`
+  return `${textOf(problem.detail) || `the proxy answered ${status}`}${known}`
+}
+
+function foreign(url: string): string {
+  return `what answers at ${url} is not a proxy that this evenkeel understands: is that its admin port, and its version the same?`
+}
+
+function failed(message: string): Told {
+  return { text: lines(`evenkeel: ${message}`), code: 1 }
+}
+
+function lines(text: string): string {
+  return `${wrapped('', textOf(text)).join('\n')}\n`
+}
+
+/** As a path segment; a lone surrogate, which has no percent-encoding and would throw, is nobody's name. */
+function encoded(name: string): string {
+  return encodeURIComponent(name.replace(/\p{Surrogate}/gu, '\ufffd'))
 }

@@ -34,7 +34,7 @@ const MAX_ADDRESS_LENGTH = 64
 const MAX_CHECK_LENGTH = 64
 const MAX_WEIGHT = 65_535
 
-type Json = Readonly<Record<string, unknown>>
+export type Json = Readonly<Record<string, unknown>>
 type Note = (kind: OddityKind, text: string) => void
 
 /** One instance, judged by itself. */
@@ -72,15 +72,9 @@ function decodeEntry(entry: unknown, rules: InstanceRules, oddities: Oddity[]): 
     oddities.push(oddity('malformed-entry', '', 'an entry of the answer is no instance and was skipped'))
     return null
   }
-  const id = text(service.ID) || text(service.Service)
-  const node = isObject(entry.Node) ? entry.Node : {}
+  const { id, instance, node, stated, address, port, place } = identityOf(entry, service)
   const note: Note = (kind, words) => void oddities.push(oddity(kind, id, words))
-  const instance = printable(id, MAX_INSTANCE_LENGTH)
-  const stated = text(service.Address) || text(node.Address)
-  const address = normalAddress(stated)
-  const { Port: port } = service
   const away = (reason: string, agentLost = false): Instance => {
-    const place = placeOf(address ?? printable(stated, MAX_ADDRESS_LENGTH), port)
     return { kind: 'absent', absentee: { instance, address: place, reason, ...(agentLost ? { agentLost } : {}) } }
   }
 
@@ -96,7 +90,7 @@ function decodeEntry(entry: unknown, rules: InstanceRules, oddities: Oddity[]): 
     note('bad-port', port === 0 || port === undefined ? 'has no port' : `its port is ${quoted(port)}, not 1 to 65535`)
     return away(port === 0 || port === undefined ? 'has no port' : 'its port is not one')
   }
-  if (rules.tag !== null && !(Array.isArray(service.Tags) && service.Tags.includes(rules.tag))) {
+  if (lacksTag(service, rules)) {
     return away(`lacks the tag ${quoted(rules.tag)}`)
   }
   const health = worstOf(entry.Checks, note)
@@ -106,7 +100,37 @@ function decodeEntry(entry: unknown, rules: InstanceRules, oddities: Oddity[]): 
   if (weight === 0)
     return away(health.state === 'warning' ? `${health.reason} and its warning weight is 0` : 'its weight is 0')
   const endpoint = { id: endpointId(address, port), instance, address, port, weight }
-  return { kind: 'ready', endpoint, node: text(node.Node) }
+  return { kind: 'ready', endpoint, node }
+}
+
+/** Who and where an entry of the answer says that it is. */
+export interface Identity {
+  readonly id: string
+  /** The id, printable. */
+  readonly instance: string
+  readonly node: string
+  /** The address as it stands there, its node's if it has none. */
+  readonly stated: string
+  /** In its one spelling; null: it is none. */
+  readonly address: string | null
+  readonly port: unknown
+  /** `address:port` as far as it is known, printable. */
+  readonly place: string
+}
+
+export function identityOf(entry: Json, service: Json): Identity {
+  const id = text(service.ID) || text(service.Service)
+  const node = isObject(entry.Node) ? entry.Node : {}
+  const stated = text(service.Address) || text(node.Address)
+  const address = normalAddress(stated)
+  const { Port: port } = service
+  const place = placeOf(address ?? printable(stated, MAX_ADDRESS_LENGTH), port)
+  return { id, instance: printable(id, MAX_INSTANCE_LENGTH), node: text(node.Node), stated, address, port, place }
+}
+
+/** True when only instances with a tag are wanted, and this is none. */
+export function lacksTag(service: Json, { tag }: InstanceRules): boolean {
+  return tag !== null && !(Array.isArray(service.Tags) && service.Tags.includes(tag))
 }
 
 type Health =
@@ -116,7 +140,10 @@ type Health =
 
 /** From bad to worse: a later one wins. */
 const STATES = ['passing', 'warning', 'critical', 'service-maintenance', 'node-maintenance'] as const
-type CheckState = (typeof STATES)[number]
+export type CheckState = (typeof STATES)[number]
+
+/** Grows from good to bad. */
+export const badness = (state: CheckState): number => STATES.indexOf(state)
 
 function worstOf(checks: unknown, note: Note): Health {
   // An instance without any check is passing; Consul then says null or an empty list.
@@ -130,7 +157,7 @@ function worstOf(checks: unknown, note: Note): Health {
   let agentLost = true
   for (const check of checks) {
     const { state, name, ofAgent } = readCheck(check, note)
-    const order = STATES.indexOf(state) - STATES.indexOf(worst)
+    const order = badness(state) - badness(worst)
     if (order < 0) continue
     if (order > 0) {
       names = []
@@ -163,7 +190,8 @@ interface Check {
   readonly ofAgent: boolean
 }
 
-function readCheck(check: unknown, note: Note): Check {
+/** What a check counts for. */
+export function readCheck(check: unknown, note: Note): Check {
   if (!isObject(check)) {
     note('malformed-check', 'one of its checks cannot be read: it counts as critical')
     return { state: 'critical', name: 'unreadable', ofAgent: false }
@@ -241,11 +269,11 @@ function placeOf(address: string, port: unknown): string {
   return isPort(port) && address !== '' ? endpointId(address, port) : address
 }
 
-function isObject(value: unknown): value is Json {
+export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function text(value: unknown): string {
+export function text(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 

@@ -69,7 +69,7 @@ export const consulTiming: ConsulTiming = {
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 /**
- * A source that follows a Consul agent's catalog. `reread` and `describe` are about the watch that was begun last.
+ * A source that follows a Consul agent's catalog. `reread`, `instances` and `describe` are about the watch that was begun last.
  * @throws TypeError when `options.address` is no http or https URL
  */
 export function consulSource(options: ConsulOptions, deps: ConsulDeps): CatalogSource {
@@ -93,6 +93,7 @@ export function consulSource(options: ConsulOptions, deps: ConsulDeps): CatalogS
       }
     },
     reread: async (services, signal) => (await current?.reread(services, signal)) ?? false,
+    instances: (service) => current?.instances(service) ?? null,
     describe: () => current?.view() ?? nothingRead,
   }
 }

@@ -9,6 +9,7 @@ import { setMaxListeners } from 'node:events'
 import type { Logger } from 'pino'
 import { catalogAssembly } from './catalog-assembly.ts'
 import { checksOfInstances, decodeAilingChecks } from './consul-checks.ts'
+import { decodeFacts, type ServiceFacts } from './consul-facts.ts'
 import { failureOf } from './consul-failure.ts'
 import { decodeInstances, type InstanceRules } from './consul-instances.ts'
 import {
@@ -79,6 +80,8 @@ export interface ConsulWatch {
   readonly done: Promise<void>
   /** See `CatalogSource`. */
   reread(services: readonly string[], signal: AbortSignal): Promise<boolean>
+  /** See `CatalogSource`. */
+  instances(service: string): ServiceFacts | null
   view(): SourceView
 }
 
@@ -97,6 +100,7 @@ export function consulWatch(
   const report = reporter(tools.log)
   const wakeups = countWakeups()
   const readers = new Map<string, Reader>()
+  const facts = new Map<string, ServiceFacts>()
   const loops = new Set<Promise<void>>()
   const onBug = (error: unknown) =>
     tools.log.error({ err: error }, 'a loop of the Consul source failed and starts anew')
@@ -124,6 +128,7 @@ export function consulWatch(
         const { added, removed } = assembly.setNames(decoded.names)
         for (const name of removed) {
           readers.delete(name)
+          facts.delete(name)
           wakeups.forget(name)
           tell.forget(instancesPath(name))
         }
@@ -161,6 +166,7 @@ export function consulWatch(
         const decoded = decodeInstances(body, rules)
         if (decoded.kind === 'unreadable') return unreadable(decoded.message)
         report(name, decoded.oddities)
+        facts.set(name, decodeFacts(body, rules, facts.get(name) ?? null, tools.now()))
         swept.hold(name, () => checksOfInstances(body))
         const news = assembly.setService(name, decoded.service)
         tell.answered(path, news, seen.rewound)
@@ -271,6 +277,7 @@ export function consulWatch(
   return {
     done: run(),
     reread: async (services, stop) => (await again.confirm(names, services, stop)) && tell.flush(),
+    instances: (service) => facts.get(service) ?? null,
     view: () => ({ watched: watched.watched, swept: swept.size, sweepRoundMs: swept.roundMs, ...wakeups.view() }),
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import { type Catalog, sameCatalog } from '../balancer/endpoint.ts'
+import type { ServiceFacts } from './consul-facts.ts'
 import { type FailoverOrder, mergeFailover, reachedDatacenters } from './failover.ts'
 import { type CatalogSource, nothingRead, type Reading, type SourceListeners, type SourceView } from './source.ts'
 
@@ -89,6 +90,21 @@ export function failoverSource(
     return answers.every((read) => read)
   }
 
+  /** Of all datacenters that may serve it, in their order. */
+  function instances(service: string): ServiceFacts | null {
+    let all = primary.instances?.(service) ?? null
+    for (const datacenter of order.get(service) ?? []) {
+      const theirs = standbys.get(datacenter)?.instances?.(service) ?? null
+      if (theirs === null) continue
+      all = {
+        readMs: all?.readMs ?? theirs.readMs,
+        instances: [...(all?.instances ?? []), ...theirs.instances.map((each) => ({ ...each, datacenter }))],
+        moreInstances: (all?.moreInstances ?? 0) + theirs.moreInstances,
+      }
+    }
+    return all
+  }
+
   function describe(): SourceView {
     const own = primary.describe?.() ?? nothingRead
     const views = [own, ...[...standbys.values()].map((source) => source.describe?.() ?? nothingRead)]
@@ -104,6 +120,7 @@ export function failoverSource(
   return {
     watch,
     ...(primary.reread === undefined ? {} : { reread }),
+    ...(primary.instances === undefined ? {} : { instances }),
     ...(primary.describe === undefined ? {} : { describe }),
   }
 }

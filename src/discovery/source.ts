@@ -1,6 +1,7 @@
 /** Where does a catalog come from? The one interface that every source of endpoints implements. */
 
 import type { Catalog } from '../balancer/endpoint.ts'
+import type { ServiceFacts } from './consul-facts.ts'
 
 /** What a source says of how it came by a catalog. */
 export interface Reading {
@@ -47,6 +48,11 @@ export interface CatalogSource {
    * @returns true when all of it was read; false when something failed, or nobody watches. Never rejects.
    */
   reread?(services: readonly string[], signal: AbortSignal): Promise<boolean>
+  /**
+   * What its last reading of a service said of each instance, for operators; null: it has not been read, or nobody watches.
+   * No part of the catalog. Absent: there is nothing to tell.
+   */
+  instances?(service: string): ServiceFacts | null
   /** How it is read, for operators. Absent: there is nothing to tell. */
   describe?(): SourceView
 }

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type AdminDeps, type AdminServer, createAdminServer } from '../../src/admin/server.ts'
 import type { Hands } from '../../src/balancer/balancer.ts'
-import { endpointView, plainCatalog, serviceView, tableView } from './fixtures.ts'
+import { endpointView, explaining, plainCatalog, serviceView, tableView } from './fixtures.ts'
 
 const running: AdminServer[] = []
 
@@ -48,6 +48,7 @@ export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', w
     view: () => view,
     readiness: () => ({ state: 'fresh', ageMs: 1234 }),
     catalog: () => plainCatalog,
+    explaining,
     acceptCatalog: () => 0,
     config: () => ({ listen: { port: 8080 }, token: '[redacted]' }),
     hands: { hands: noHands, viewService: () => null, services: () => [], onHand: () => {} },

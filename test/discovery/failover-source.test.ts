@@ -216,3 +216,25 @@ test('whatever the order of the answers, the catalog is the merge of the last on
     { numRuns: 500 },
   )
 })
+
+test('what is said of instances is what every datacenter says that may serve them, each named', () => {
+  const facts = (instance: string) => ({
+    readMs: 7,
+    instances: [{ instance, node: 'n', address: '', tags: [], checks: [], moreChecks: 0, lacksTag: null }],
+    moreInstances: 1,
+  })
+  const speaking = (dc: string) =>
+    puppet({ instances: (service) => (service === 'web' ? facts(`${service}-${dc}`) : null) })
+  const standbys = new Map([
+    ['dc2', speaking('dc2')],
+    ['dc3', puppet()],
+  ])
+  const source = failoverSource(speaking('dc1'), standbys, order)
+  const said = source.instances?.('web')
+  expect(said?.instances.map(({ instance, datacenter }) => [instance, datacenter])).toEqual([
+    ['web-dc1', undefined],
+    ['web-dc2', 'dc2'],
+  ])
+  expect([said?.readMs, said?.moreInstances]).toEqual([7, 2])
+  expect(source.instances?.('api')).toBeNull()
+})

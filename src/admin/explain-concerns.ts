@@ -1,0 +1,98 @@
+/** What concerns a service as a whole? The catalog that it stands on, and what all of its endpoints have in common. */
+
+import type { AdmissionOptions } from '../discovery/admission.ts'
+import { suspectCounts } from './catalog.ts'
+import type { ExplainInput } from './explain.ts'
+import { durationText } from './words.ts'
+
+/** `text` is a clause for a person; the other fields say the same to a script. */
+export type Concern = { readonly text: string } & (
+  | { readonly kind: 'left' }
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'stale'; readonly agoMs: number | null }
+  | { readonly kind: 'snapshot' }
+  | { readonly kind: 'unread' }
+  | { readonly kind: 'failover'; readonly datacenter: string }
+  | {
+      readonly kind: 'admission'
+      readonly held: number
+      readonly kept: number
+      readonly holdMs: AdmissionOptions['holdMs']
+    }
+  | { readonly kind: 'panic'; readonly now: boolean; readonly picks: number; readonly agoMs: number | null }
+  | { readonly kind: 'shadow' }
+  | { readonly kind: 'drained-away'; readonly endpoint: string; readonly by: string; readonly agoMs: number }
+  | { readonly kind: 'more-instances'; readonly count: number }
+)
+
+export interface Circumstances {
+  /** All endpoints that may be tried are ejected now. */
+  readonly inPanic: boolean
+  /** The standby datacenter that the endpoints are in; null: they are in the first one. */
+  readonly standby: string | null
+}
+
+export function concernsOf(input: ExplainInput, given: Circumstances): readonly Concern[] {
+  return [...catalogConcerns(input, given), ...tableConcerns(input, given)]
+}
+
+function catalogConcerns({ service, catalog, readiness }: ExplainInput, { standby }: Circumstances): Concern[] {
+  const concerns: Concern[] = []
+  if (!service.inCatalog) {
+    concerns.push({ kind: 'left', text: 'it has left the catalog: clients get 503, and 404 ten minutes after it left' })
+  }
+  if (readiness.state === 'starting') {
+    concerns.push({ kind: 'starting', text: 'the proxy has just started and has no catalog yet' })
+  }
+  if (readiness.state === 'stale') {
+    const { ageMs: agoMs } = readiness
+    const since = agoMs === null ? 'has not been confirmed yet' : `was last confirmed ${durationText(agoMs)} ago`
+    concerns.push({ kind: 'stale', agoMs, text: `the catalog ${since}: what follows may be out of date` })
+  }
+  if (catalog.snapshot?.inUse === true) {
+    const text = 'the catalog is the snapshot of an earlier process: Consul has not answered yet'
+    concerns.push({ kind: 'snapshot', text })
+  }
+  for (const { unread, reason } of service.absent) if (unread === true) concerns.push({ kind: 'unread', text: reason })
+  if (standby !== null) {
+    const text = `datacenter "${standby}" serves it: the first one has no instance in rotation`
+    concerns.push({ kind: 'failover', datacenter: standby, text })
+  }
+  const own = catalog.suspects.filter((suspect) => suspect.service === service.name)
+  if (own.length > 0) {
+    const { held, kept } = suspectCounts(own)
+    const { holdMs } = catalog.admission
+    const text = `the catalog's last answer leaves out ${own.length} of its endpoints, which is not believed yet: ${held} held, ${kept} kept (POST /api/catalog/accept applies it)`
+    concerns.push({ kind: 'admission', held, kept, holdMs, text })
+  }
+  return concerns
+}
+
+function tableConcerns({ service, facts, outlier }: ExplainInput, { inPanic }: Circumstances): Concern[] {
+  const concerns: Concern[] = []
+  const { picks, agoMs } = service.panic
+  if (inPanic || picks > 0) {
+    const last = agoMs === null ? '' : `, the last one ${durationText(agoMs)} ago`
+    const sofar = `${picks} so far${last}`
+    const text = inPanic
+      ? `all endpoints that may be tried are ejected: requests go to them all the same (${sofar})`
+      : `requests were sent to ejected endpoints for want of others: ${sofar}`
+    concerns.push({ kind: 'panic', now: inPanic, picks, agoMs: agoMs === null ? null : Math.round(agoMs), text })
+  }
+  if (!outlier.enforce && service.endpoints.some(({ withheld }) => withheld === 'shadow')) {
+    concerns.push({
+      kind: 'shadow',
+      text: 'outlier.enforce is false: endpoints that fail are counted and stay in rotation',
+    })
+  }
+  for (const { endpoint, by, agoMs: drainedMs } of service.drainedAway) {
+    const text = `${endpoint} was drained by ${by} ${durationText(drainedMs)} ago and is not in the catalog now: should it return, it stays drained`
+    concerns.push({ kind: 'drained-away', endpoint, by, agoMs: Math.round(drainedMs), text })
+  }
+  const more = facts?.moreInstances ?? 0
+  if (more > 0) {
+    const text = `what Consul says of its checks is kept of the first ${facts?.instances.length} instances, not of ${more} more`
+    concerns.push({ kind: 'more-instances', count: more, text })
+  }
+  return concerns
+}

@@ -1,0 +1,292 @@
+/**
+ * Why does a service get requests, or none? Every instance that Consul knows, in rotation or not, with all that bears on it,
+ * as plain JSON values: the table's view, joined with what the catalog said of the same instances.
+ */
+
+import type { OutlierOptions } from '../balancer/outlier-options.ts'
+import type { EndpointState, EndpointView, ServiceView } from '../balancer/view.ts'
+import type { InstanceFacts, ServiceFacts } from '../discovery/consul-facts.ts'
+import { type CatalogStatus, suspectFinder } from './catalog.ts'
+import type { Cause, CauseContext, CheckDetail, InstanceRecord } from './cause.ts'
+import { catalogCauses, checkDetail, kindOfReason } from './explain-catalog.ts'
+import { type Concern, concernsOf } from './explain-concerns.ts'
+import { healthCauses } from './explain-health.ts'
+import type { Readiness } from './readiness.ts'
+import { countText, percentText } from './words.ts'
+
+/** What explains a service besides the table. */
+export interface ExplainSources {
+  /** Null: the source says nothing of it. */
+  readonly facts: (service: string) => ServiceFacts | null
+  readonly rules: (service: string) => { readonly outlier: OutlierOptions; readonly slowStartMs: number | null }
+  /** Why a name is not in the table. */
+  readonly unknown: (service: string) => UnknownService
+  /** Milliseconds since 1970. */
+  readonly epochNow: () => number
+}
+
+export interface UnknownService {
+  readonly because:
+    | 'excluded'
+    | 'not-included'
+    | 'this-proxy'
+    | 'bad-name'
+    | 'not-configured'
+    | 'no-catalog'
+    | 'not-listed'
+  /** The setting that decides it, or what it is set to; null: none does. */
+  readonly rule: string | null
+  /** One clause. */
+  readonly text: string
+  /** The known name that was most likely meant; null: none is near. */
+  readonly nearest: string | null
+}
+
+export interface ExplainInput {
+  readonly service: ServiceView
+  readonly facts: ServiceFacts | null
+  readonly catalog: CatalogStatus
+  readonly readiness: Readiness
+  readonly outlier: OutlierOptions
+  readonly slowStartMs: number | null
+  readonly epochMs: number
+}
+
+export interface ServiceExplanation {
+  /** One sentence. */
+  readonly verdict: string
+  /** What concerns the service as a whole. */
+  readonly concerns: readonly Concern[]
+  /** How long ago the source last read this service; null: it does not say. */
+  readonly readAgoMs: number | null
+  readonly instances: readonly InstanceExplanation[]
+}
+
+export interface InstanceExplanation {
+  /** Its id in the table; null: the table has no endpoint for it. */
+  readonly endpoint: string | null
+  readonly instance: string
+  /** `address:port` as far as it is known. */
+  readonly address: string
+  readonly node: string | null
+  readonly datacenter: string | null
+  readonly tags: readonly string[]
+  /** Null: it is no endpoint. */
+  readonly state: EndpointState | null
+  readonly inRotation: boolean
+  /** It has requests sent to it: it is in rotation, or all are ejected. */
+  readonly getsRequests: boolean
+  /** One sentence. */
+  readonly verdict: string
+  /** Which kind of cause the verdict stands on, be it that no more is known of it; null: none, all is well. */
+  readonly decidedBy: Cause['kind'] | null
+  readonly causes: readonly Cause[]
+  readonly checks: readonly CheckDetail[]
+  /** Checks that were not kept. */
+  readonly moreChecks: number
+  /** Since it joined. */
+  readonly picks: number
+  /** Since the last change of the rotation, and their share (0–1) of the service's; null: nobody was picked since. */
+  readonly recentPicks: number
+  readonly share: number | null
+  /** The share that is its due, by weight. */
+  readonly idealShare: number
+  readonly inFlight: number
+  readonly weight: number | null
+  readonly warmth: number
+}
+
+/** Everything that there is to say of one service. */
+export function explainService(input: ExplainInput): ServiceExplanation {
+  const { service, facts, catalog, epochMs, outlier, slowStartMs } = input
+  const find = suspectFinder(catalog)
+  const weights = new Set(service.endpoints.map(({ endpoint }) => endpoint.weight))
+  const given: CauseContext = {
+    nowMs: catalog.nowMs,
+    epochMs,
+    outlier,
+    slowStartMs,
+    panic: isInPanic(service) ? service.panic : null,
+    areWeighted: weights.size > 1,
+  }
+  const recent = service.endpoints.reduce((sum, { recentPicks }) => sum + recentPicks, 0)
+  const instances = joined(service, facts?.instances ?? []).map(({ endpoint, absent, facts: own, sameAddress }) => {
+    const suspect = endpoint === null ? null : find(service.name, endpoint.endpoint.id)
+    return instanceExplanation({ endpoint, absent, facts: own, suspect, sameAddress }, given, recent)
+  })
+  const readAgoMs = facts === null ? null : Math.round(catalog.nowMs - facts.readMs)
+  const concerns = concernsOf(input, { inPanic: given.panic !== null, standby: servingStandby(instances) })
+  return { verdict: serviceVerdict(service, instances), concerns, readAgoMs, instances }
+}
+
+/** True when whoever may be tried is ejected. */
+function isInPanic({ endpoints }: ServiceView): boolean {
+  return endpoints.every(({ state }) => state !== 'healthy') && endpoints.some(({ state }) => state !== 'drained')
+}
+
+/** The standby datacenter that the endpoints are in; null: they are in the first one. */
+function servingStandby(instances: readonly InstanceExplanation[]): string | null {
+  return instances.find(({ endpoint, datacenter }) => endpoint !== null && datacenter !== null)?.datacenter ?? null
+}
+
+/** So many ids at one address are named. */
+const namedAtOneAddress = 10
+
+type Joined = Omit<InstanceRecord, 'suspect'>
+
+/** One record for each instance that the table or the catalog's last answer knows: endpoints first. */
+function joined(service: ServiceView, facts: readonly InstanceFacts[]): readonly Joined[] {
+  const left = new Set(facts)
+  const byAddress = new Map<string, InstanceFacts[]>()
+  for (const each of facts) push(byAddress, each.address, each)
+  const take = (address: string, instance: string, wellFirst: boolean): InstanceFacts | null => {
+    const alike = (byAddress.get(address) ?? []).filter((each) => left.has(each) && each.instance === instance)
+    const taken = (wellFirst ? alike.find(isWell) : undefined) ?? alike[0] ?? null
+    if (taken !== null) left.delete(taken)
+    return taken
+  }
+  const endpoints = service.endpoints.map((view) => {
+    const { id, instance } = view.endpoint
+    return { endpoint: view, absent: null, address: id, instance, facts: take(id, instance, true) }
+  })
+  const absent = service.absent
+    .filter(({ unread }) => unread !== true)
+    .map((each) => ({ endpoint: null, absent: each, ...each, facts: take(each.address, each.instance, false) }))
+  // Such as the table lacks for a moment, or of a datacenter that is not asked now.
+  const others = [...left].map((each) => ({ endpoint: null, absent: null, ...each, facts: each }))
+  const all = [...endpoints, ...absent, ...others]
+  const idsAt = new Map<string, string[]>()
+  // What is nowhere is at no common place, and datacenters may number their machines alike.
+  const placed = all.filter(({ address, facts: own }) => own?.datacenter === undefined && address !== '')
+  for (const { address, instance } of placed) push(idsAt, address, instance)
+  const sharing = new Set(placed)
+  return all.map((each) => {
+    const ids = sharing.has(each) ? (idsAt.get(each.address) ?? []) : []
+    const { endpoint, absent: out, facts: own } = each
+    return { endpoint, absent: out, facts: own, sameAddress: ids.length > 1 ? withoutOne(ids, each.instance) : [] }
+  })
+}
+
+/** The ids of the others; no more of them than a person reads, for there may be thousands. */
+function withoutOne(ids: readonly string[], own: string): readonly string[] {
+  const some = ids.slice(0, namedAtOneAddress + 1)
+  const at = some.indexOf(own)
+  return some.filter((_, index) => index !== at).slice(0, namedAtOneAddress)
+}
+
+function push<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [value])
+  else list.push(value)
+}
+
+function isWell({ checks, lacksTag }: InstanceFacts): boolean {
+  return lacksTag === null && checks.every(({ status }) => status === 'passing' || status === 'warning')
+}
+
+function instanceExplanation(record: InstanceRecord, given: CauseContext, recent: number): InstanceExplanation {
+  const { endpoint, absent, facts } = record
+  const causes = [...catalogCauses(record, given), ...(endpoint === null ? [] : healthCauses(endpoint, given))]
+  const state = endpoint?.state ?? null
+  const getsRequests = state === 'healthy' || (given.panic !== null && state !== null && state !== 'drained')
+  const cause = decisive(record, causes, getsRequests)
+  return {
+    endpoint: endpoint?.endpoint.id ?? null,
+    instance: endpoint?.endpoint.instance ?? absent?.instance ?? facts?.instance ?? '',
+    address: endpoint?.endpoint.id ?? absent?.address ?? facts?.address ?? '',
+    node: facts?.node ?? null,
+    datacenter: facts?.datacenter ?? null,
+    tags: facts?.tags ?? [],
+    state,
+    inRotation: state === 'healthy',
+    getsRequests,
+    verdict: instanceVerdict(cause, getsRequests, endpoint),
+    decidedBy: getsRequests ? (cause?.kind ?? null) : whatDecides(record, cause),
+    causes,
+    checks: (facts?.checks ?? []).map((check) => checkDetail(check, given)),
+    moreChecks: facts?.moreChecks ?? 0,
+    picks: endpoint?.picks ?? 0,
+    recentPicks: endpoint?.recentPicks ?? 0,
+    share: recent === 0 || endpoint === null ? null : endpoint.recentPicks / recent,
+    idealShare: endpoint?.idealShare ?? 0,
+    inFlight: endpoint?.inFlight ?? 0,
+    weight: endpoint?.endpoint.weight ?? null,
+    warmth: endpoint?.warmth ?? 1,
+  }
+}
+
+/** What keeps an endpoint out, the weightiest first; and what is worth the most attention of one that gets requests. */
+const out: readonly Cause['kind'][] = ['drain', 'ejection']
+const notable: readonly Cause['kind'][] = [
+  'panic',
+  'withheld',
+  'admission',
+  'failing',
+  'check',
+  'same-address',
+  'slow-start',
+]
+/** Of an instance that the table lacks, though the catalog says nothing against it. */
+const unlisted: readonly Cause['kind'][] = ['catalog', 'tag', 'maintenance', 'check', 'same-address']
+
+/** Of all that bears on an instance, what decides; null: nothing is to be said. */
+function decisive({ endpoint, absent }: InstanceRecord, causes: readonly Cause[], getsRequests: boolean): Cause | null {
+  if (getsRequests) return firstOf(causes, notable)
+  if (endpoint !== null) return firstOf(causes, out)
+  return firstOf(causes, absent === null ? unlisted : [kindOfReason(absent.reason), ...unlisted])
+}
+
+function whatDecides({ endpoint, absent }: InstanceRecord, cause: Cause | null): Cause['kind'] {
+  if (endpoint !== null) return endpoint.state === 'drained' ? 'drain' : 'ejection'
+  return absent === null ? (cause?.kind ?? 'catalog') : kindOfReason(absent.reason)
+}
+
+function firstOf(causes: readonly Cause[], kinds: readonly Cause['kind'][]): Cause | null {
+  for (const kind of kinds) {
+    const found = causes.find((cause) => cause.kind === kind)
+    if (found !== undefined) return found
+  }
+  return null
+}
+
+function instanceVerdict(cause: Cause | null, getsRequests: boolean, endpoint: EndpointView | null): string {
+  if (!getsRequests) return `Gets no requests: ${cause?.text ?? `it is ${endpoint?.state ?? 'not in the table'}`}.`
+  if (endpoint?.state !== 'healthy') return `Gets requests although it is ejected: ${cause?.text ?? 'all are'}.`
+  const share = `Gets requests, ${percentText(endpoint.idealShare)} of them`
+  return cause === null ? `${share}.` : `${share}, but ${cause.text}.`
+}
+
+/** What is said of those that get no requests, by what decides it. */
+const reasons: Readonly<Partial<Record<Cause['kind'], readonly [one: string, many: string]>>> = {
+  drain: ['is drained', 'are drained'],
+  ejection: ['is ejected', 'are ejected'],
+  maintenance: ['is in maintenance', 'are in maintenance'],
+  tag: ['lacks the tag', 'lack the tag'],
+  check: ['fails a check', 'fail a check'],
+  'same-address': ['is a second id of an address', 'are further ids of an address'],
+}
+const otherReason = ['is left out by the catalog', 'are left out by the catalog'] as const
+
+function serviceVerdict({ name, inCatalog }: ServiceView, instances: readonly InstanceExplanation[]): string {
+  if (!inCatalog) return `${name} has left the catalog: it gets no requests.`
+  const total = instances.length
+  if (total === 0) return `${name} has no instances.`
+  const silent = instances.filter(({ getsRequests }) => !getsRequests)
+  if (silent.length === 0)
+    return total === 1 ? 'Its one instance gets requests.' : `All ${total} instances get requests.`
+  if (total === 1) return `Its one instance gets no requests: it ${reasonOf(silent[0])[0]}.`
+  const counts = new Map<readonly [string, string], number>()
+  for (const each of silent) {
+    const reason = reasonOf(each)
+    counts.set(reason, (counts.get(reason) ?? 0) + 1)
+  }
+  const why = [...counts].sort(([, a], [, b]) => b - a).map(([reason, count]) => countText(count, reason))
+  const get = total - silent.length
+  const some =
+    get === 0 ? `None of ${total} instances gets` : `${get} of ${total} instances ${get === 1 ? 'gets' : 'get'}`
+  return `${some} requests: ${why.join(', ')}.`
+}
+
+function reasonOf(instance: InstanceExplanation | undefined): readonly [one: string, many: string] {
+  return reasons[instance?.decidedBy ?? 'catalog'] ?? otherReason
+}
