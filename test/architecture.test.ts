@@ -48,7 +48,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'admin/': {
     values: ['admin/', 'node:http', 'node:net'],
     types: [...parts, 'node:', 'npm:pino'],
-    files: { 'admin/metrics.ts': ['npm:prom-client'] },
+    files: { 'admin/metrics.ts': ['npm:prom-client'], 'admin/local-ports.ts': ['node:fs/promises'] },
   },
   'config/': {
     values: ['config/', 'npm:zod', 'npm:yaml', 'node:fs', 'node:net', 'node:path'],
