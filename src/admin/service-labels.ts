@@ -53,9 +53,9 @@ export function createServiceLabels(reserved: string): ServiceLabels {
 /** Adds all that `from` has counted to `to`. Requests in flight are no count and stay where they are. */
 export function absorb(to: ServiceSlot, from: ServiceSlot): void {
   addAll(to.requests, from.requests)
-  from.durations.forEach((count, index) => {
-    to.durations[index] = (to.durations[index] ?? 0) + count
-  })
+  for (let index = 0; index < from.durations.length; index += 1) {
+    to.durations[index] = (to.durations[index] ?? 0) + (from.durations[index] ?? 0)
+  }
   to.durationSeconds += inQuanta(from.durationSeconds)
   to.panicPicks += from.panicPicks
   to.membershipErrors += from.membershipErrors
