@@ -11,7 +11,9 @@ import { suspectCounts } from './admin/catalog.ts'
 import { healthLog, logChange } from './admin/event-log.ts'
 import { createHandLog, createRefusalLog } from './admin/hand-log.ts'
 import { createLocalErrorLog } from './admin/local-errors.ts'
+import { readPortUse } from './admin/local-ports.ts'
 import { createMetrics } from './admin/metrics.ts'
+import type { Readiness } from './admin/readiness.ts'
 import { createAdminServer } from './admin/server.ts'
 import { createBalancer } from './balancer/balancer.ts'
 import type { Catalog, Endpoint } from './balancer/endpoint.ts'
@@ -78,10 +80,12 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     engine: initial.engine,
     now,
     view: balancer.view,
-    catalogAgeMs: () => following.readiness().ageMs,
+    maxServices: () => settings.config.metrics.maxServices,
+    readiness,
     suspects: () => suspectCounts(following.status().suspects),
     clientConnections: () => data.clientConnections(),
     upstreamConnections: () => data.upstreamConnections(),
+    portUse: readPortUse,
   })
   const accessLog = createAccessLog(log, () => settings.config.accessLog, Math.random)
   const localErrorLog = createLocalErrorLog(log, now)
@@ -126,6 +130,10 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     onDecisions: metrics.onDecisions,
   })
 
+  function readiness(): Readiness {
+    return draining ? { ...following.readiness(), state: 'draining' } : following.readiness()
+  }
+
   /** Routes by this catalog from now on. True: that is another table than before. */
   function take(catalog: Catalog): boolean {
     const change = balancer.update(catalog)
@@ -147,7 +155,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     engine: initial.engine,
     metrics,
     view: balancer.view,
-    readiness: () => (draining ? { ...following.readiness(), state: 'draining' } : following.readiness()),
+    readiness,
     catalog: () => following.status(),
     explaining: {
       facts: (service) => following.instances(service),

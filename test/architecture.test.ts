@@ -50,6 +50,7 @@ const rules: Readonly<Record<string, Rule>> = {
     types: [...parts, 'node:', 'npm:pino'],
     files: {
       'admin/metrics.ts': ['npm:prom-client'],
+      'admin/local-ports.ts': ['node:fs/promises'],
       'admin/permission.ts': ['node:crypto'],
       // The name that somebody claims.
       'admin/hands.ts': ['discovery/untrusted-text.ts'],

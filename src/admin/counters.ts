@@ -7,6 +7,7 @@
  * A slot (one service, one endpoint) is made by the first event that names it. It is forgotten when the table says so:
  * at once through `dropEndpoints` and `dropService`, and for certain in `prune`, which runs before every scrape. So an
  * event that comes late, for an endpoint that has left, can make a slot, but that slot is never seen and never stays.
+ * What is counted under `_other` is not forgotten: it is added to `departed`, for the sum may not go down.
  */
 
 import type { EndpointId } from '../balancer/endpoint.ts'
@@ -16,6 +17,7 @@ import type { TableView } from '../balancer/view.ts'
 import type { Decision } from '../discovery/admission.ts'
 import type { ProxyObserver, RequestRecord, RetryReason } from '../proxy/observer.ts'
 import { localErrorCodes } from './local-errors.ts'
+import { absorb, absorbEndpoint, createServiceLabels, otherServices, type ServiceLabels } from './service-labels.ts'
 
 /** Every kind of `Decision`, so that each has its series from the start. */
 const decisionKinds: readonly Decision['kind'][] = [
@@ -84,6 +86,10 @@ export interface ServiceSlot {
 
 export interface Counters extends ProxyObserver, BalancerObserver {
   readonly services: ReadonlyMap<string, ServiceSlot>
+  /** Whose label is its own, as of the last `prune`. */
+  readonly labels: ServiceLabels
+  /** What services and endpoints counted that were under `_other` and have left. */
+  readonly departed: ServiceSlot
   readonly catalogUpdates: ReadonlyMap<CatalogResult, number>
   readonly decisions: ReadonlyMap<Decision['kind'], number>
   /** Every code there is, from the start. */
@@ -94,8 +100,11 @@ export interface Counters extends ProxyObserver, BalancerObserver {
   addMembershipErrors(service: string, count: number): void
   dropEndpoints(service: string, endpoints: Iterable<EndpointId>): void
   dropService(service: string): void
-  /** Forgets every service and endpoint that is not in this view. */
-  prune(view: TableView): void
+  /**
+   * Forgets every service and endpoint that is not in this view, and decides who is counted under `_other`.
+   * @param maxServices how many services may have a label of their own
+   */
+  prune(view: TableView, maxServices: number): void
 }
 
 /** Method and status of a key of `ServiceSlot.requests`. */
@@ -121,6 +130,8 @@ export function createCounters(): Counters {
   const decisions = new Map(decisionKinds.map((kind) => [kind, 0]))
   const localErrors = new Map(localErrorCodes.map((code) => [code, 0]))
   const unrouted = createServiceSlot(unroutedService)
+  const labels = createServiceLabels(unroutedService)
+  const departed = createServiceSlot(otherServices)
 
   function service(name: string): ServiceSlot {
     const known = services.get(name)
@@ -142,6 +153,7 @@ export function createCounters(): Counters {
   function dropService(name: string): void {
     const slot = services.get(name)
     if (slot === undefined || slot === unrouted) return
+    if (labels.isOther(name)) absorb(departed, slot)
     if (slot.inFlight === 0) services.delete(name)
     // Its last requests have yet to end: without their number, a service that comes back would count below zero.
     else services.set(name, { ...createServiceSlot(name), inFlight: slot.inFlight })
@@ -150,7 +162,11 @@ export function createCounters(): Counters {
   function dropEndpoints(name: string, ids: Iterable<EndpointId>): void {
     const slot = services.get(name)
     if (slot === undefined) return
-    for (const id of ids) slot.endpoints.delete(id)
+    for (const id of ids) {
+      const leaver = slot.endpoints.get(id)
+      if (leaver !== undefined && labels.isOther(name)) absorbEndpoint(departed, leaver)
+      slot.endpoints.delete(id)
+    }
   }
 
   // A service that is really called so shares the slot: two series of one name would spoil the whole scrape.
@@ -158,6 +174,8 @@ export function createCounters(): Counters {
 
   return {
     services,
+    labels,
+    departed,
     catalogUpdates,
     decisions,
     localErrors,
@@ -203,17 +221,21 @@ export function createCounters(): Counters {
     },
     dropEndpoints,
     dropService,
-    prune(view) {
+    prune(view, maxServices) {
       const present = new Map(view.services.map((each) => [each.name, each]))
       for (const [name, slot] of services) {
         const seen = present.get(name)
         if (seen === undefined) dropService(name)
         else if (slot.endpoints.size > 0) {
           const ids = new Set(seen.endpoints.map((each) => each.endpoint.id))
-          for (const id of slot.endpoints.keys()) if (!ids.has(id)) slot.endpoints.delete(id)
+          dropEndpoints(
+            name,
+            [...slot.endpoints.keys()].filter((id) => !ids.has(id)),
+          )
         }
       }
       if (!present.has(unroutedService)) unrouted.endpoints.clear()
+      labels.settle([...present.keys()], maxServices)
     },
   }
 }

@@ -2,10 +2,10 @@
  * What does a scrape say?
  *
  * The metrics of the contract as plain data: counters that were kept on the way, and gauges read from the table at
- * this moment. Only services of the table, and `_unrouted`, are shown.
+ * this moment. Only services of the table, and `_unrouted`, are shown; those beyond the limit together, as `_other`.
  */
 
-import type { TableView } from '../balancer/view.ts'
+import type { EndpointState, TableView } from '../balancer/view.ts'
 import {
   type Counters,
   createServiceSlot,
@@ -14,6 +14,9 @@ import {
   type ServiceSlot,
   unroutedService,
 } from './counters.ts'
+import type { PortUse } from './local-ports.ts'
+import type { ReadinessState } from './readiness.ts'
+import { absorb, otherServices } from './service-labels.ts'
 
 export type Labels = Readonly<Record<string, string | number>>
 
@@ -36,29 +39,33 @@ export interface Family {
 export interface FamilySource {
   readonly counters: Counters
   readonly view: TableView
+  /** Services with series of their own; those beyond are counted together. */
+  readonly maxServices: number
+  readonly state: ReadinessState
   /** Null before the catalog was confirmed for the first time: the gauge then has no sample. */
   readonly catalogAgeSeconds: number | null
   readonly suspects: { readonly held: number; readonly kept: number }
   readonly clientConnections: number
   readonly upstreamConnections: number
+  readonly ports: PortUse
   readonly version: string
   readonly engine: string
 }
 
 const none: Labels = {}
 const states = ['healthy', 'ejected', 'probing', 'drained'] as const
+const readinessStates: readonly ReadinessState[] = ['starting', 'fresh', 'stale', 'draining']
 
 /** Every family of the contract except `process_*` and `nodejs_*`, in its order. Prunes the counters first. */
 export function buildFamilies(source: FamilySource): Family[] {
   const { counters, view } = source
-  counters.prune(view)
+  counters.prune(view, source.maxServices)
   const f = emptyFamilies()
 
-  for (const service of view.services) {
-    const slot = counters.services.get(service.name) ?? createServiceSlot(service.name)
+  for (const { slot, inFlight, byState, pickSpread } of rowsOf(counters, view)) {
     addRequests(f.requests, slot)
     addDurations(f.durations, slot)
-    push(f.inFlight, none, slot.labels, slot.inFlight)
+    push(f.inFlight, none, slot.labels, inFlight)
     push(f.panicPicks, none, slot.labels, slot.panicPicks)
     push(f.membershipErrors, none, slot.labels, slot.membershipErrors)
     for (const [reason, value] of slot.retries) push(f.retries, { ...slot.labels, reason }, none, value)
@@ -67,10 +74,8 @@ export function buildFamilies(source: FamilySource): Family[] {
       for (const [outcome, value] of attempts) push(f.attempts, { ...labels, outcome }, none, value)
       for (const [reason, value] of ejections) push(f.ejections, { ...labels, reason }, none, value)
     }
-    const counts = { healthy: 0, ejected: 0, probing: 0, drained: 0 }
-    for (const endpoint of service.endpoints) counts[endpoint.state] += 1
-    for (const state of states) push(f.endpoints, { ...slot.labels, state }, none, counts[state])
-    push(f.pickSpread, none, slot.labels, service.pickSpread)
+    for (const state of states) push(f.endpoints, { ...slot.labels, state }, none, byState[state])
+    push(f.pickSpread, none, slot.labels, pickSpread)
   }
 
   // A service that is really called `_unrouted` has been shown above: a series must not appear twice.
@@ -80,6 +85,7 @@ export function buildFamilies(source: FamilySource): Family[] {
     addDurations(f.durations, unrouted)
   }
 
+  for (const state of readinessStates) push(f.readiness, { state }, none, state === source.state ? 1 : 0)
   if (source.catalogAgeSeconds !== null) push(f.catalogAge, none, none, source.catalogAgeSeconds)
   for (const [result, value] of counters.catalogUpdates) push(f.catalogUpdates, { result }, none, value)
   for (const [state, value] of Object.entries(source.suspects)) push(f.suspects, { state }, none, value)
@@ -87,8 +93,41 @@ export function buildFamilies(source: FamilySource): Family[] {
   for (const [code, value] of counters.localErrors) push(f.localErrors, { code }, none, value)
   push(f.clientConnections, none, none, source.clientConnections)
   push(f.upstreamConnections, none, none, source.upstreamConnections)
+  const { localPorts, timeWaitSockets } = source.ports
+  if (localPorts !== null) push(f.localPorts, none, none, localPorts)
+  if (timeWaitSockets !== null) push(f.timeWaitSockets, none, none, timeWaitSockets)
   push(f.buildInfo, { version: source.version, engine: source.engine }, none, 1)
   return Object.values(f)
+}
+
+/** What is shown under one service label. */
+interface Row {
+  readonly slot: ServiceSlot
+  readonly byState: Record<EndpointState, number>
+  inFlight: number
+  pickSpread: number
+}
+
+/** A row for each service that has a label of its own, and one for all others, once there were any. */
+function rowsOf({ services, labels, departed }: Counters, view: TableView): Row[] {
+  const other = emptyRow(createServiceSlot(otherServices))
+  absorb(other.slot, departed)
+  const rows = labels.hadOthers() ? [other] : []
+  for (const service of view.services) {
+    const slot = services.get(service.name) ?? createServiceSlot(service.name)
+    const isOther = labels.isOther(service.name)
+    const row = isOther ? other : emptyRow(slot)
+    if (isOther) absorb(other.slot, slot)
+    else rows.push(row)
+    row.inFlight += slot.inFlight
+    for (const endpoint of service.endpoints) row.byState[endpoint.state] += 1
+    row.pickSpread = Math.max(row.pickSpread, service.pickSpread)
+  }
+  return rows
+}
+
+function emptyRow(slot: ServiceSlot): Row {
+  return { slot, byState: { healthy: 0, ejected: 0, probing: 0, drained: 0 }, inFlight: 0, pickSpread: 0 }
 }
 
 function emptyFamilies() {
@@ -116,6 +155,11 @@ function emptyFamilies() {
       'evenkeel_pick_spread',
       'Most picked minus least picked healthy endpoint since the last change, weight-adjusted.',
     ),
+    readiness: family(
+      'gauge',
+      'evenkeel_readiness',
+      'What /readyz says: 1 for the state that holds, 0 for the others.',
+    ),
     catalogAge: family(
       'gauge',
       'evenkeel_catalog_age_seconds',
@@ -139,6 +183,16 @@ function emptyFamilies() {
     ),
     clientConnections: family('gauge', 'evenkeel_client_connections', 'Open connections from clients.'),
     upstreamConnections: family('gauge', 'evenkeel_upstream_connections', 'Open connections to endpoints.'),
+    localPorts: family(
+      'gauge',
+      'evenkeel_local_ports',
+      'Local ports that this machine has for connections to one address; absent where it does not say.',
+    ),
+    timeWaitSockets: family(
+      'gauge',
+      'evenkeel_time_wait_sockets',
+      'Ended connections whose ports wait, of all programs here; absent where the machine does not say.',
+    ),
     buildInfo: family('gauge', 'evenkeel_build_info', 'What is running; always 1.'),
   }
 }

@@ -16,7 +16,9 @@ import type { ProxyObserver } from '../proxy/observer.ts'
 import { prefersOpenMetrics } from './accept.ts'
 import { type CatalogResult, createCounters } from './counters.ts'
 import { buildFamilies } from './families.ts'
+import type { PortUse } from './local-ports.ts'
 import { createMembershipErrors } from './membership.ts'
+import type { Readiness } from './readiness.ts'
 
 export interface MetricsOptions {
   readonly version: string
@@ -26,12 +28,14 @@ export interface MetricsOptions {
   readonly now: () => number
   /** The table as it is now; asked once for each scrape. */
   readonly view: () => TableView
-  /** Since the source last confirmed the catalog; null: never. */
-  readonly catalogAgeMs: () => number | null
+  /** How many services may have series of their own; asked once for each scrape. */
+  readonly maxServices: () => number
+  readonly readiness: () => Readiness
   /** Endpoints in rotation that the catalog leaves out. */
   readonly suspects: () => { readonly held: number; readonly kept: number }
   readonly clientConnections: () => number
   readonly upstreamConnections: () => number
+  readonly portUse: () => Promise<PortUse>
 }
 
 export interface Exposition {
@@ -73,14 +77,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     async render(accept) {
       const processFamilies = await processRegistry().getMetricsAsJSON()
-      const ageMs = options.catalogAgeMs()
+      const ports = await options.portUse()
+      const { state, ageMs } = options.readiness()
       const families = buildFamilies({
         counters,
         view: options.view(),
+        maxServices: options.maxServices(),
+        state,
         suspects: options.suspects(),
         catalogAgeSeconds: ageMs === null ? null : ageMs / 1000,
         clientConnections: options.clientConnections(),
         upstreamConnections: options.upstreamConnections(),
+        ports,
         version: options.version,
         engine: options.engine,
       })

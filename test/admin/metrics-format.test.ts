@@ -56,6 +56,7 @@ describe('how it is written', () => {
       evenkeel_panic_picks_total: 'counter',
       evenkeel_membership_errors_total: 'counter',
       evenkeel_pick_spread: 'gauge',
+      evenkeel_readiness: 'gauge',
       evenkeel_catalog_age_seconds: 'gauge',
       evenkeel_catalog_updates_total: 'counter',
       evenkeel_suspect_endpoints: 'gauge',
@@ -63,6 +64,8 @@ describe('how it is written', () => {
       evenkeel_local_errors_total: 'counter',
       evenkeel_client_connections: 'gauge',
       evenkeel_upstream_connections: 'gauge',
+      evenkeel_local_ports: 'gauge',
+      evenkeel_time_wait_sockets: 'gauge',
       evenkeel_build_info: 'gauge',
     })
     expect([...types.keys()]).toEqual(

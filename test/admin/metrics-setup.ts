@@ -1,5 +1,6 @@
 /** Metrics of an app that is not there: a clock, a table and connections that the test sets. */
 
+import type { PortUse } from '../../src/admin/local-ports.ts'
 import { createMetrics } from '../../src/admin/metrics.ts'
 import type { TableView } from '../../src/balancer/view.ts'
 import { type ReadExposition, readExposition } from './exposition.ts'
@@ -13,15 +14,19 @@ export function setUp(first: TableView = quotes) {
   let nowMs = 1000
   let view = first
   let catalogAgeMs: number | null = null
+  let maxServices = 1000
+  let portUse: PortUse = { localPorts: 28_232, timeWaitSockets: 89 }
   const metrics = createMetrics({
     version: '1.2.3',
     engine: 'http-proxy',
     now: () => nowMs,
     view: () => view,
-    catalogAgeMs: () => catalogAgeMs,
+    maxServices: () => maxServices,
+    readiness: () => ({ state: catalogAgeMs === null ? 'starting' : 'fresh', ageMs: catalogAgeMs }),
     suspects: () => ({ held: 3, kept: 1 }),
     clientConnections: () => 7,
     upstreamConnections: () => 9,
+    portUse: () => Promise.resolve(portUse),
   })
   return {
     metrics,
@@ -30,6 +35,12 @@ export function setUp(first: TableView = quotes) {
     },
     setCatalogAge: (ageMs: number) => {
       catalogAgeMs = ageMs
+    },
+    setMaxServices: (limit: number) => {
+      maxServices = limit
+    },
+    setPortUse: (next: PortUse) => {
+      portUse = next
     },
     setView: (next: TableView) => {
       view = next

@@ -121,6 +121,28 @@ describe('what is counted', () => {
     expect((await scrape()).value('evenkeel_catalog_age_seconds')).toBe(0)
   })
 
+  it('says what /readyz says, with a series for each state', async () => {
+    const { scrape, setCatalogAge } = setUp()
+    const states = async () => {
+      const seen = await scrape()
+      return ['starting', 'fresh', 'stale', 'draining'].map((state) => seen.value('evenkeel_readiness', { state }))
+    }
+    expect(await states()).toEqual([1, 0, 0, 0])
+    setCatalogAge(0)
+    expect(await states()).toEqual([0, 1, 0, 0])
+  })
+
+  it('shows the local ports and those that wait, where the machine tells them', async () => {
+    const { scrape, setPortUse } = setUp()
+    const seen = await scrape()
+    expect(seen.value('evenkeel_local_ports')).toBe(28_232)
+    expect(seen.value('evenkeel_time_wait_sockets')).toBe(89)
+    setPortUse({ localPorts: null, timeWaitSockets: null })
+    const without = await scrape()
+    expect(without.all('evenkeel_local_ports')).toEqual([])
+    expect(without.all('evenkeel_time_wait_sockets')).toEqual([])
+  })
+
   it('tells how many endpoints are in doubt, and counts what becomes of them, every decision there from the start', async () => {
     const { metrics, scrape } = setUp()
     metrics.onDecisions([

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { mirrorIn } from './consul-binary.ts'
+import { mirrorIn } from './debian-binary.ts'
 
 test.each([
   ['the newer format', 'Types: deb\nURIs: http://mirror.test/debian\nSuites: bookworm\n', 'http://mirror.test/debian'],
