@@ -146,7 +146,11 @@ function noteOf(probe: Failed): string {
 }
 
 function answersThoughCritical(service: ServiceFacts, critical: readonly Tried[]): readonly Finding[] {
-  const open = critical.filter(({ probe }) => probe.kind === 'connected' && isWell(probe))
+  // Where another one is registered as well, nobody knows which of the two it is that answers.
+  const taken = new Set(routedOf(service).map(({ place }) => place))
+  const open = critical.filter(
+    ({ probe, instance }) => probe.kind === 'connected' && isWell(probe) && !taken.has(instance.place),
+  )
   if (open.length === 0) return []
   return [
     {
