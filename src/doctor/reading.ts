@@ -76,32 +76,36 @@ export function catalogReader({
     return read === null ? shapeFailure(client.where, 'the list of instances is not an array') : { name, ...read }
   }
 
-  /** The node of an agent that is on this machine. Whoever may not ask that learns nothing, which is no fault. */
-  async function readOwnNode(): Promise<string | null> {
+  /**
+   * Who an agent on this machine is. Whoever may not ask that learns nothing, which is no fault; nor is an agent of another
+   * datacenter than the one that is asked about, and then nothing in the catalog is of this machine.
+   */
+  async function readOwn(): Promise<Pick<Facts, 'ownNode' | 'agentIsHere'>> {
+    if (addressKind(new URL(consul.address).hostname) !== 'loopback') return { ownNode: null, agentIsHere: false }
     const got = await ask(client, '/v1/agent/self', deadlineMs, null)
-    const config = got.ok ? Object(Object(got.body).Config) : {}
-    return typeof config.NodeName === 'string' ? config.NodeName : null
+    const { NodeName: node, Datacenter: datacenter } = Object(got.ok ? Object(got.body).Config : null)
+    const isOther = typeof datacenter === 'string' && consul.datacenter !== null && datacenter !== consul.datacenter
+    return { ownNode: typeof node === 'string' && !isOther ? node : null, agentIsHere: !isOther }
   }
 
   return {
     async read() {
       const answers: AnswerFacts[] = []
-      const agentIsHere = addressKind(new URL(consul.address).hostname) === 'loopback'
-      const base = { from: client.where, answers, agentIsHere }
+      const base = { from: client.where, answers }
       const list = await get('catalog/services', answers)
       const names = list.ok ? namesIn(list.body) : null
       if (names === null) {
         const failure = list.ok ? shapeFailure(client.where, 'the list of services is not an object') : list.failure
         const unread = [{ what: { kind: 'list' }, failure }] as const
-        return { ...base, listed: null, excluded: 0, services: [], unread, ownNode: null }
+        return { ...base, listed: null, excluded: 0, services: [], unread, ownNode: null, agentIsHere: false }
       }
       const isExcluded = (name: string) => !matchesAny(rules.include, name) || matchesAny(rules.exclude, name)
       const routed = names.filter((name) => !isExcluded(name))
       const wanted = only === null ? routed : names.filter((name) => name === only)
       const services: ServiceFacts[] = []
       const unread: { what: { kind: 'service'; name: string }; failure: Failure }[] = []
-      const [ownNode] = await Promise.all([
-        agentIsHere ? readOwnNode() : null,
+      const [own] = await Promise.all([
+        readOwn(),
         inParallel(PARALLEL, wanted, async (name) => {
           const read = await readService(name, answers)
           if ('cure' in read) unread.push({ what: { kind: 'service', name }, failure: read })
@@ -110,7 +114,7 @@ export function catalogReader({
       ])
       services.sort((a, b) => compareText(a.name, b.name))
       unread.sort((a, b) => compareText(a.what.name, b.what.name))
-      return { ...base, listed: names.length, excluded: names.length - routed.length, services, unread, ownNode }
+      return { ...base, listed: names.length, excluded: names.length - routed.length, services, unread, ...own }
     },
 
     async watchChecks(forMs) {

@@ -83,7 +83,7 @@ describe('connecting', () => {
       at('::', 'b4', { port }),
     ]
     const told: [number, number][] = []
-    const probes = await probeAll([...same, ...nowhere], question, (done, all) => void told.push([done, all]))
+    const probes = await probeAll([...same, ...nowhere], null, (done, all) => void told.push([done, all]))
     expect([probes.size, connections, told]).toEqual([1, 1, [[1, 1]]])
   })
 
