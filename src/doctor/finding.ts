@@ -43,6 +43,42 @@ export type FindingKind =
   | 'no-http'
   | 'http-silent'
 
+/** Each in a few words, for where many services have it. */
+export const titles: Readonly<Record<FindingKind, string>> = {
+  config: 'the config has a problem',
+  unreadable: 'cannot be read',
+  'no-leader': 'no leader is known',
+  'stale-server': 'a server lags behind its leader',
+  'index-missing': 'an answer without an index',
+  'index-backwards': 'an index went backwards',
+  clock: 'clocks differ',
+  'empty-catalog': 'nothing to route',
+  'unknown-service': 'not listed',
+  'local-limit': 'this machine is short of something',
+  excluded: 'left out by the config',
+  'bad-name': 'the name cannot be a segment of a path',
+  'name-needs-encoding': 'the name must be percent-encoded in a path',
+  'none-in-rotation': 'no instance is in rotation',
+  'shared-address': 'several instances have one address and port',
+  'loopback-address': 'a loopback address',
+  'link-local-address': 'a link-local address',
+  'no-place-address': 'an address that names no single place',
+  'docker-address': 'an address that may be one inside Docker',
+  'bad-registration': 'registered with something that cannot be used',
+  'no-checks': 'no check',
+  'churning-check': 'a check whose output keeps changing',
+  refused: 'connections are refused',
+  'timed-out': 'connections are not accepted',
+  unroutable: 'cannot be routed to from here',
+  unresolved: 'a name that does not resolve here',
+  reset: 'connections are reset',
+  unreachable: 'cannot be connected to',
+  'answers-though-critical': 'takes connections, while Consul says critical',
+  'http-5xx': 'the GET is answered with 5xx',
+  'no-http': 'speaks no HTTP',
+  'http-silent': 'the GET is not answered',
+}
+
 export interface FoundInstance {
   readonly id: string
   /** Empty: the source has no nodes. */

@@ -146,7 +146,8 @@ async function ask(client: AgentClient, path: string, deadlineMs: number, answer
   const failed = (mishap: Mishap): Got => ({ ok: false, failure: failureOf(mishap, client.where) })
   const askedAt = Date.now()
   const how = { method: 'GET', path, deadlineMs, wantedHeaders, maxAnswerBytes: MAX_ANSWER_BYTES } as const
-  const reply = await client.send(how, never)
+  // One of its own: each request listens to it, and many at once look like a leak to Node.
+  const reply = await client.send(how, new AbortController().signal)
   if (reply.kind === 'failed') return failed(reply.mishap)
   if (reply.status !== 200) return failed({ kind: 'status', status: reply.status, body: reply.text })
   try {
@@ -157,8 +158,6 @@ async function ask(client: AgentClient, path: string, deadlineMs: number, answer
     return failed({ kind: 'not-json', contentType: reply.headers?.['content-type'] ?? '', body: reply.text })
   }
 }
-
-const never = new AbortController().signal
 
 function headFacts(query: string, { headers = {} }: AgentAnswer, askedAt: number, answeredAt: number): AnswerFacts {
   const leader = headers['x-consul-knownleader']

@@ -1,7 +1,7 @@
 /** How are the findings told to a tired person, and to a script? Pure. */
 
 import type { Facts } from './facts.ts'
-import { count, type Finding, type FoundInstance } from './finding.ts'
+import { count, type Finding, type FoundInstance, titles } from './finding.ts'
 
 /** What was looked at, for the last line. */
 export interface Scope {
@@ -19,35 +19,74 @@ export function scopeOf({ from, services, excluded, only }: Facts): Scope {
 
 const WIDTH = 110
 const INDENT = '         '
-const MAX_INSTANCES = 12
+const MAX_ITEMS = 12
+/** Of each service, where many are listed together. */
+const FEW_INSTANCES = 2
+/** From so many on. */
+const MANY_SERVICES = 4
 
-/** Lines for people, worst first, the last one a summary. What to make of a finding is said once, where it comes first. */
+/**
+ * Lines for people, worst first, the last one a summary. What many services have alike is told once for all of them; else
+ * what to make of a finding is said where it comes first.
+ */
 export function textReport(findings: readonly Finding[], scope: Scope): string {
+  const { common, single } = sorted(findings)
   const lines: string[] = []
   const explained = new Set<string>()
   let heading: string | null = null
-  for (const finding of findings) {
-    const own = finding.service ?? finding.where
+  const add = (own: string, body: readonly string[], finding: Finding): void => {
     if (own !== heading) lines.push(...(lines.length === 0 ? [] : ['']), own)
     heading = own
-    lines.push(...findingLines(finding))
     const explanation = explanationLines(finding)
     const text = explanation.join('\n')
-    lines.push(...(explained.has(text) ? [`${INDENT}(why and what to do: as above)`] : explanation))
+    lines.push(...body, ...(explained.has(text) ? [`${INDENT}(why and what to do: as above)`] : explanation))
     explained.add(text)
   }
+  for (const finding of single) if (finding.service === null) add(finding.where, findingLines(finding), finding)
+  for (const group of common) if (group[0] !== undefined) add('many services', commonLines(group), group[0])
+  for (const finding of single) if (finding.service !== null) add(finding.service, findingLines(finding), finding)
   if (lines.length > 0) lines.push('')
   lines.push(summary(findings, scope))
   return `${lines.join('\n')}\n`
 }
 
+/** Those that are alike in many services, errors first, and the others; both in the order given. */
+function sorted(findings: readonly Finding[]) {
+  const groups = new Map<string, Finding[]>()
+  for (const finding of findings) {
+    if (finding.service === null) continue
+    const key = JSON.stringify([finding.severity, finding.kind, finding.why, finding.cure])
+    groups.set(key, [...(groups.get(key) ?? []), finding])
+  }
+  const common = [...groups.values()].filter((group) => affectedServices(group) >= MANY_SERVICES)
+  const isCommon = new Set(common.flat())
+  const errors = common.filter(([first]) => first?.severity === 'error')
+  const warnings = common.filter(([first]) => first?.severity === 'warning')
+  return { common: [...errors, ...warnings], single: findings.filter((finding) => !isCommon.has(finding)) }
+}
+
 function findingLines({ kind, severity, where, service, what, instances }: Finding): readonly string[] {
   const place = service === null || where === service ? '' : ` (${where.replace(`${service}, `, '')})`
-  const shown = instances.slice(0, MAX_INSTANCES).map(instanceLine)
-  const more = instances.length - shown.length
+  return [...wrapped(heads[severity], `${what}${place} [${kind}]`), ...listed(instances.map(instanceLine))]
+}
+
+function commonLines(group: readonly Finding[]): readonly string[] {
+  const [{ kind, severity } = { kind: 'config', severity: 'error' } as const] = group
+  const items = group.map(({ service, instances }) => {
+    const few = instances.slice(0, FEW_INSTANCES).map(instanceLine).join(', ')
+    const more = instances.length > FEW_INSTANCES ? ` and ${instances.length - FEW_INSTANCES} more` : ''
+    return few === '' ? `${service}` : `${service}: ${few}${more}`
+  })
+  const what = `${titles[kind]}, in ${count(affectedServices(group), 'service')}`
+  return [...wrapped(heads[severity], `${what} [${kind}]`), ...listed(items)]
+}
+
+const heads = { error: '  ERROR  ', warning: '  warn   ' } as const
+
+function listed(items: readonly string[]): readonly string[] {
+  const more = items.length - MAX_ITEMS
   return [
-    ...wrapped(severity === 'error' ? '  ERROR  ' : '  warn   ', `${what}${place} [${kind}]`),
-    ...shown.map((line) => `${INDENT}- ${line}`),
+    ...items.slice(0, MAX_ITEMS).map((line) => `${INDENT}- ${line}`),
     ...(more > 0 ? [`${INDENT}  and ${more} more; --json has all`] : []),
   ]
 }

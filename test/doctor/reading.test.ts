@@ -126,6 +126,26 @@ describe('a reading', () => {
     expect(await read()).toMatchObject(expected)
   })
 
+  test('of hundreds of services prints no warning of Node’s about a leak', async () => {
+    const names = Array.from({ length: 300 }, (_, n) => `s${n}`)
+    const services = Object.fromEntries(names.map((name) => [`health/service/${name}`, json([])]))
+    const { read } = await reader({
+      'catalog/services': json(Object.fromEntries(names.map((name) => [name, []]))),
+      ...services,
+    })
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => void warnings.push(warning)
+    process.on('warning', onWarning)
+    try {
+      expect((await read()).services).toHaveLength(300)
+      // Warnings come a tick later.
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(warnings).toEqual([])
+    } finally {
+      process.off('warning', onWarning)
+    }
+  })
+
   test('goes on when one service cannot be read, and tells why', async () => {
     const { read } = await reader({
       'catalog/services': json({ a: [], b: [], web: [] }),

@@ -55,6 +55,25 @@ test('what to make of a finding is said once', () => {
   )
 })
 
+test('what many services have alike is told once, what one has alone is told with it', () => {
+  const of = (service: string, more: Partial<Finding> = {}): Finding => ({
+    ...refused,
+    service,
+    where: service,
+    ...more,
+  })
+  const alike = Array.from({ length: 100 }, (_, n) => of(`s${n}`, { severity: 'warning', kind: 'no-checks' }))
+  const text = textReport([{ ...of('-'), service: null, where: 'agent' }, of('a'), ...alike, of('b')], scope)
+  expect(text.split('\n').length).toBeLessThan(40)
+  expect(text).toContain(
+    'many services\n  warn   no check, in 100 services [no-checks]\n         - s0: w1 at 192.0.2.1:80 on n1: ECONNREFUSED\n',
+  )
+  expect(text).toContain('           and 88 more; --json has all\n')
+  const headings = text.split('\n').filter((line) => /^[^ ]/.test(line))
+  expect(headings).toEqual(['agent', 'many services', 'a', 'b', 'doctor: 103 findings in 102 of 102 services'])
+  expect(textReport([of('a'), of('b'), of('c')], scope)).not.toContain('many services')
+})
+
 test('a thousand instances are a dozen lines, all of them in JSON, and no line is very long', () => {
   const instances = Array.from({ length: 1000 }, (_, n) => ({
     id: `w${n}`,
