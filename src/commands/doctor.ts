@@ -64,7 +64,7 @@ async function gather(config: Config, options: DoctorOptions, show: (text: strin
     probeAll(
       services.flatMap(({ instances }) => instances),
       question,
-      (done, all) => show(`connected to ${done} of ${all} places …`),
+      (done, all) => show(`${done} of ${all} places tried …`),
     )
   const { basePath } = config.routing
   const base = { basePath, only: options.service }

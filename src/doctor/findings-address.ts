@@ -51,8 +51,6 @@ interface Suspicion {
 }
 
 function misleading(facts: Facts, service: ServiceFacts): readonly Finding[] {
-  // Who writes a list for the proxy's own machine means its loopback address.
-  if (facts.source === 'static') return []
   const groups = new Map<Suspicion, FoundInstance[]>()
   for (const instance of service.instances) {
     const suspicion = suspicionOf(facts, instance)
@@ -72,12 +70,15 @@ function misleading(facts: Facts, service: ServiceFacts): readonly Finding[] {
 
 function suspicionOf(facts: Facts, instance: InstanceFacts): Suspicion | null {
   const kind: AddressKind = addressKind(instance.address ?? instance.stated)
+  const isListed = facts.source === 'static'
   // Not known to be elsewhere: an agent on this machine that may not be asked for its node.
   const isHere = facts.agentIsHere && (facts.ownNode === null || facts.ownNode === instance.node)
   switch (kind) {
     case 'ordinary':
       return null
     case 'loopback':
+      // Who writes a list for a proxy means its own machine.
+      if (isListed) return null
       return isHere ? loopbackHere : loopbackElsewhere
     case 'link-local':
       return linkLocal
@@ -88,7 +89,7 @@ function suspicionOf(facts: Facts, instance: InstanceFacts): Suspicion | null {
       // Many a network uses the same range, and then it works.
       return isUnreached(facts, instance) ? dockerIngress : null
     case 'docker-bridge':
-      return isHere && !isUnreached(facts, instance) ? null : dockerBridge
+      return (isHere || isListed) && !isUnreached(facts, instance) ? null : dockerBridge
     default:
       return kind satisfies never
   }

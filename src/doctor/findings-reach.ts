@@ -108,7 +108,7 @@ function unreached(
   return [...groups].map(([way, group]) => {
     const [one, several] = ways[way]
     const who = shareOf(group.length, service.instances.length)
-    const says = source === 'static' ? 'the config lists' : isRouted ? 'Consul says passing' : 'Consul says critical'
+    const says = source === 'static' ? 'the config lists it' : isRouted ? 'Consul says passing' : 'Consul says critical'
     return {
       kind: way,
       severity: isRouted ? 'error' : 'warning',
@@ -129,7 +129,7 @@ function unreached(
 const CHECK_WHAT_IS_SERVED = '; and give it a check that connects to what clients connect to'
 
 function agrees(isRouted: boolean, source: Facts['source']): string {
-  if (source === 'static') return ' it all the same'
+  if (source === 'static') return ' all the same'
   return isRouted ? ', which is not so from here' : ' too'
 }
 

@@ -80,7 +80,10 @@ function emptiness(facts: Facts): readonly Finding[] {
         service: shownName(facts.only),
         what: `there is no service of this name among the ${facts.listed} that are listed`,
         why: 'the proxy answers 404 for it',
-        cure: 'case counts, and so do datacenter and namespace; is its instance registered, and may this token see it?',
+        cure:
+          facts.source === 'static'
+            ? 'case counts; discovery.static.services has what is listed'
+            : 'case counts, and so do datacenter and namespace; is its instance registered, and may this token see it?',
       }),
     ]
   }

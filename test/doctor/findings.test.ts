@@ -189,6 +189,8 @@ describe('addresses', () => {
   test('a fixed list may name the loopback address of the machine that it is for, but each place only once', () => {
     const listed = service('s', [at('127.0.0.1', 'a1', { checks: null }), at('127.0.0.1', 'a2', { checks: null })])
     expect(told(facts([listed], { source: 'static' }))).toEqual([])
+    const nowhere = service('s', [at('224.0.0.1', 'a1', { checks: null }), at('172.17.0.2', 'a2', { checks: null })])
+    expect(told(facts([nowhere], { source: 'static' }))).toEqual(['error no-place-address s a1'])
     const twice = service(
       's',
       [listed.instances[0], listed.instances[0]].flatMap((each) => each ?? []),

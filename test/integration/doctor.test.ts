@@ -1,8 +1,10 @@
 /** Does the doctor find what is wrong with a real catalog and real sockets, and nothing in one that is well? */
 
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -100,6 +102,26 @@ describe('against a real Consul', () => {
     expect(kinds((await ask({ httpPath: null })).findings)).toEqual([])
   })
 
+  test('a relay at a virtual address, with nobody behind it, is seen by a GET; that it is one place, without', async () => {
+    const relay = createTcpServer((socket) => socket.destroy())
+    relay.listen(0, '127.77.0.1')
+    await once(relay, 'listening')
+    const { port } = relay.address() as AddressInfo
+    try {
+      for (const id of ['web-1', 'web-2']) {
+        await consul.register({ Name: 'web', ID: id, Address: '127.77.0.1', Port: port, Check: ttl })
+      }
+      expect(kinds((await ask()).findings)).toEqual(['shared-address web web-1 web-2'])
+      expect(kinds((await ask({ httpPath: '/' })).findings)).toEqual([
+        'no-http web web-1 web-2',
+        'shared-address web web-1 web-2',
+      ])
+    } finally {
+      relay.close()
+      await once(relay, 'close')
+    }
+  })
+
   test('a check whose output changes all the time is told, one that has news is not', async () => {
     for (const id of ['noisy', 'quiet']) {
       await consul.register({ Name: id, ID: id, Address: '127.0.0.1', Port: origin, Check: ttl })
@@ -147,6 +169,24 @@ describe('against a real Consul', () => {
     await ask({ httpPath: '/', watchMs: 600 })
     expect(await state()).toEqual(before)
   })
+})
+
+test('where access is controlled, the token decides what is seen, and is never shown', async () => {
+  const [token, wrong] = ['7f4ad1c2-55e0-4f0c-9d6b-000000000001', '7f4ad1c2-55e0-4f0c-9d6b-000000000002']
+  const guarded = await startConsul({ aclToken: token })
+  try {
+    await guarded.register({ Name: 'web', ID: 'web-1', Address: '127.0.0.1', Port: origin, Check: ttl })
+    const flags = { consul: guarded.url }
+    const seen = await ask({ flags, env: { CONSUL_HTTP_TOKEN: token } })
+    expect([kinds(seen.findings), seen.scope.instances]).toEqual([[], 1])
+    expect(kinds((await ask({ flags })).findings)).toEqual(['empty-catalog -'])
+    const refused = await ask({ flags, env: { CONSUL_HTTP_TOKEN: wrong } })
+    expect(kinds(refused.findings)).toEqual(['unreadable -'])
+    expect(JSON.stringify(refused.findings)).toContain('ACL not found')
+    expect(JSON.stringify(refused.findings)).not.toContain(wrong)
+  } finally {
+    await guarded.stop()
+  }
 })
 
 describe('with a fixed list', () => {
