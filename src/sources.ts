@@ -31,7 +31,7 @@ export function sourceOf(config: Config, deps: SourceDeps): CatalogSource {
 }
 
 /** Which names of services are routed at all. */
-function nameRules({ discovery: { consul }, register }: Config): NameRules {
+export function nameRules({ discovery: { consul }, register }: Config): NameRules {
   // Routing to ourselves would go round in a circle.
   const exclude = register.enabled ? [...consul.exclude, escapeGlob(register.name)] : consul.exclude
   return { include: consul.include, exclude }

@@ -18,7 +18,7 @@ interface Rule {
   readonly files?: Readonly<Record<string, readonly string[]>>
 }
 
-const parts = ['balancer/', 'discovery/', 'proxy/', 'admin/', 'config/', 'workers/', 'demo/', 'commands/']
+const parts = ['balancer/', 'discovery/', 'proxy/', 'admin/', 'config/', 'workers/', 'doctor/', 'demo/', 'commands/']
 const everything: Rule = {
   values: [...parts, 'app.ts', 'following.ts', 'sources.ts', 'log.ts', 'version.ts', 'node:'],
   types: ['npm:pino'],
@@ -63,6 +63,27 @@ const rules: Readonly<Record<string, Rule>> = {
     files: { 'config/leaves.ts': ['discovery/static-source.ts'] },
   },
   'workers/': { values: ['workers/', 'node:cluster'], types: [...parts, 'npm:pino'] },
+  'doctor/': {
+    // What the proxy does is judged by its own rules: how it decodes, what it can route, whose fault an error is.
+    values: [
+      ...['doctor/', 'balancer/endpoint.ts', 'balancer/outcome.ts', 'proxy/request-path.ts', 'node:timers/promises'],
+      ...[
+        'address',
+        'agent-client',
+        'consul-failure',
+        'consul-instances',
+        'consul-services',
+        'glob',
+        'static-source',
+      ].map((name) => `discovery/${name}.ts`),
+      'discovery/untrusted-text.ts',
+    ],
+    types: ['discovery/consul-source.ts', 'discovery/oddity.ts'],
+    files: {
+      'doctor/probe.ts': ['node:http', 'node:net'],
+      'doctor/address-kind.ts': ['node:net'],
+    },
+  },
   'demo/': everything,
   'commands/': everything,
   'app.ts': everything,
@@ -92,6 +113,13 @@ const pure = [
   'discovery/doubt.ts',
   'discovery/registration-record.ts',
   'discovery/failover.ts',
+  'doctor/findings.ts',
+  'doctor/findings-reach.ts',
+  'doctor/findings-address.ts',
+  'doctor/findings-checks.ts',
+  'doctor/findings-service.ts',
+  'doctor/findings-source.ts',
+  'doctor/report.ts',
 ]
 const world =
   /(?<![.\w])(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|fetch|Math\.random|crypto)\b(?!\s*:)/
@@ -101,7 +129,7 @@ const roots: Readonly<Record<string, readonly string[]>> = {
   'main.ts': [],
   'app.ts': ['commands/', 'main.ts'],
   'following.ts': ['app.ts'],
-  'sources.ts': ['app.ts', 'following.ts'],
+  'sources.ts': ['app.ts', 'following.ts', 'commands/doctor.ts'],
 }
 
 interface Import {

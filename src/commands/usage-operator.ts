@@ -141,6 +141,7 @@ export function readDoctor(args: readonly string[]): Read {
   if (values.help) return { kind: 'help', text: doctorHelp }
   const { service, config, consul, set, json = false } = values
   if (config === '') return wrong('--config needs the name of a file')
+  if (service === '') return wrong('--service needs the name of a service')
   const path = values['http-path']
   if (path !== undefined && !/^\/[\x21-\x7e]*$/.test(path)) {
     return wrong(`--http-path must be a path such as /health, not ${JSON.stringify(path)}`)

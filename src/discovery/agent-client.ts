@@ -1,10 +1,16 @@
 /**
- * How is a Consul agent told something? Single requests over node:http, for what consul-source.ts does not do: that one
- * asks for catalogs through the `consul` package, this one writes. Each request has a deadline, a bound on its answer
- * and a connection of its own, for one that is kept would only be reset by the agent's restarts.
+ * How is a Consul agent told something, or asked once? Single requests over node:http, for what consul-source.ts does not
+ * do: that one follows catalogs through the `consul` package. Each request has a deadline, a bound on its answer and a
+ * connection of its own, for one that is kept would only be reset by the agent's restarts.
  */
 
-import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import {
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Mishap } from './consul-failure.ts'
 import type { ConsulOptions } from './consul-source.ts'
@@ -12,9 +18,17 @@ import type { ConsulOptions } from './consul-source.ts'
 /** How an agent is reached; what else a source's options say does not matter here. */
 export type AgentAddress = Pick<ConsulOptions, 'address' | 'token' | 'namespace' | 'tls'>
 
-export type AgentReply =
-  /** Of any status; never with the token in its text. */
-  { readonly kind: 'answered'; readonly status: number; readonly text: string } | AgentFailure
+export type AgentReply = AgentAnswer | AgentFailure
+
+export interface AgentAnswer {
+  readonly kind: 'answered'
+  /** Any. */
+  readonly status: number
+  /** Never with the token in it. */
+  readonly text: string
+  /** Those that were wanted and are there, by their names in lower case; absent when none were wanted. */
+  readonly headers?: Readonly<Record<string, string>>
+}
 
 export interface AgentFailure {
   readonly kind: 'failed'
@@ -29,6 +43,10 @@ export interface AgentRequest {
   readonly body?: unknown
   /** More than 0: from the connecting to the end of the answer. */
   readonly deadlineMs: number
+  /** Headers of the answer to hand over, in lower case; absent: none. */
+  readonly wantedHeaders?: readonly string[]
+  /** More than 0: a longer answer is a failure. Absent: 1 MiB. */
+  readonly maxAnswerBytes?: number
 }
 
 export interface AgentClient {
@@ -38,7 +56,7 @@ export interface AgentClient {
   send(request: AgentRequest, signal: AbortSignal): Promise<AgentReply>
 }
 
-/** Far above any real answer: a service and its checks are a few KB. */
+/** Far above any real answer about one service: that and its checks are a few KB. */
 const MAX_ANSWER_BYTES = 1024 * 1024
 
 /** @throws TypeError when `agent.address` is no http or https URL */
@@ -64,7 +82,7 @@ export function agentClient(agent: AgentAddress): AgentClient {
 
   return {
     where: base.origin,
-    send({ method, path, body, deadlineMs }, signal) {
+    send({ method, path, body, deadlineMs, wantedHeaders, maxAnswerBytes = MAX_ANSWER_BYTES }, signal) {
       const text = body === undefined ? null : JSON.stringify(body)
       const content =
         text === null ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
@@ -95,8 +113,10 @@ export function agentClient(agent: AgentAddress): AgentClient {
         // Also after it has settled: an error that nobody listens for would end the process.
         request.on('error', (error: NodeJS.ErrnoException) => broken(error.code ?? '', error.message))
         request.on('response', (response) => {
-          read(response).then(
-            (answer) => settle({ kind: 'answered', status: response.statusCode ?? 0, text: hide(answer) }),
+          const { statusCode: status = 0 } = response
+          const told = wantedHeaders === undefined ? {} : { headers: picked(response.headers, wantedHeaders) }
+          read(response, maxAnswerBytes).then(
+            (answer) => settle({ kind: 'answered', status, text: hide(answer), ...told }),
             (error: NodeJS.ErrnoException) => broken(error.code ?? '', error.message),
           )
         })
@@ -108,13 +128,21 @@ export function agentClient(agent: AgentAddress): AgentClient {
 }
 
 /** Rejects when the answer is cut off or too large. */
-async function read(response: IncomingMessage): Promise<string> {
+async function read(response: IncomingMessage, maxBytes: number): Promise<string> {
   const pieces: Buffer[] = []
   let bytes = 0
   for await (const piece of response as AsyncIterable<Buffer>) {
     bytes += piece.length
-    if (bytes > MAX_ANSWER_BYTES) throw new Error(`the answer is larger than ${MAX_ANSWER_BYTES} bytes`)
+    if (bytes > maxBytes) throw new Error(`the answer is larger than ${maxBytes} bytes`)
     pieces.push(piece)
   }
   return Buffer.concat(pieces).toString('utf8')
+}
+
+function picked(headers: IncomingHttpHeaders, names: readonly string[]): Record<string, string> {
+  const found = names.flatMap((name) => {
+    const value = headers[name]
+    return typeof value === 'string' ? [[name, value] as const] : []
+  })
+  return Object.fromEntries(found)
 }

@@ -51,6 +51,7 @@ describe('wrong usage is one line that says what to do', () => {
     ['explain web --endpont a:1', 'explain has no option --endpont: did you mean --endpoint?'],
     ['drain web', 'drain needs a service and an endpoint: evenkeel drain SERVICE ADDRESS:PORT'],
     ['doctor web', 'doctor takes no argument such as "web": evenkeel doctor --help'],
+    ['doctor --service=', '--service needs the name of a service'],
     ['doctor --watch soon', '--watch must be a duration of at most 10m such as 3s, not "soon"'],
     ['doctor --http-path up', '--http-path must be a path such as /health, not "up"'],
     ['serve x.yaml', 'serve takes no argument such as "x.yaml": evenkeel serve --help'],

@@ -37,6 +37,14 @@ test('a request carries its method, path, JSON, token and namespace', async () =
   expect(seen).toEqual([['PUT', '/v1/a%2Fb', token, 'team', '{"Name":"ü"}']])
 })
 
+test('headers of the answer are handed over where they are wanted, and an answer may be as long as is wanted', async () => {
+  const url = await serverThat((_, response) => response.setHeader('X-Consul-Index', '7').end('x'.repeat(2_000_000)))
+  const wants = { wantedHeaders: ['x-consul-index', 'x-other'], maxAnswerBytes: 2_000_000 }
+  expect(await client(url).send({ ...get, ...wants }, never)).toMatchObject({ headers: { 'x-consul-index': '7' } })
+  const tooLong = { kind: 'failed', mishap: { message: 'the answer is larger than 1999999 bytes' } }
+  expect(await client(url).send({ ...get, maxAnswerBytes: 1_999_999 }, never)).toMatchObject(tooLong)
+})
+
 describe('it fails, and never rejects, when', () => {
   test.each<[string, (request: IncomingMessage, response: ServerResponse) => void, object]>([
     ['nothing is answered', () => {}, { kind: 'deadline', afterMs: 50 }],

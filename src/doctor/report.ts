@@ -1,0 +1,139 @@
+/** How are the findings told to a tired person, and to a script? Pure. */
+
+import type { Facts } from './facts.ts'
+import { count, type Finding, type FoundInstance, titles } from './finding.ts'
+
+/** What was looked at, for the last line. */
+export interface Scope {
+  readonly from: string
+  readonly services: number
+  readonly instances: number
+  /** Services that the config leaves out, when all were asked for. */
+  readonly excluded: number
+}
+
+export function scopeOf({ from, services, excluded, only }: Facts): Scope {
+  const instances = services.reduce((sum, service) => sum + service.instances.length, 0)
+  return { from, services: services.length, instances, excluded: only === null ? excluded : 0 }
+}
+
+const WIDTH = 110
+const INDENT = '         '
+const MAX_ITEMS = 12
+/** Of each service, where many are listed together. */
+const FEW_INSTANCES = 2
+/** From so many on. */
+const MANY_SERVICES = 4
+
+/**
+ * Lines for people, worst first, the last one a summary. What many services have alike is told once for all of them; else
+ * what to make of a finding is said where it comes first.
+ */
+export function textReport(findings: readonly Finding[], scope: Scope): string {
+  const { common, single } = sorted(findings)
+  const lines: string[] = []
+  const explained = new Set<string>()
+  let heading: string | null = null
+  const add = (own: string, body: readonly string[], finding: Finding): void => {
+    if (own !== heading) lines.push(...(lines.length === 0 ? [] : ['']), own)
+    heading = own
+    const explanation = explanationLines(finding)
+    const text = explanation.join('\n')
+    lines.push(...body, ...(explained.has(text) ? [`${INDENT}(why and what to do: as above)`] : explanation))
+    explained.add(text)
+  }
+  for (const finding of single) if (finding.service === null) add(finding.where, findingLines(finding), finding)
+  for (const group of common) if (group[0] !== undefined) add('many services', commonLines(group), group[0])
+  for (const finding of single) if (finding.service !== null) add(finding.service, findingLines(finding), finding)
+  if (lines.length > 0) lines.push('')
+  lines.push(summary(findings, scope))
+  return `${lines.join('\n')}\n`
+}
+
+/** Those that are alike in many services, errors first, and the others; both in the order given. */
+function sorted(findings: readonly Finding[]) {
+  const groups = new Map<string, Finding[]>()
+  for (const finding of findings) {
+    if (finding.service === null) continue
+    const key = JSON.stringify([finding.severity, finding.kind, finding.why, finding.cure])
+    groups.set(key, [...(groups.get(key) ?? []), finding])
+  }
+  const common = [...groups.values()].filter((group) => affectedServices(group) >= MANY_SERVICES)
+  const isCommon = new Set(common.flat())
+  const errors = common.filter(([first]) => first?.severity === 'error')
+  const warnings = common.filter(([first]) => first?.severity === 'warning')
+  return { common: [...errors, ...warnings], single: findings.filter((finding) => !isCommon.has(finding)) }
+}
+
+function findingLines({ kind, severity, where, service, what, instances }: Finding): readonly string[] {
+  const place = service === null || where === service ? '' : ` (${where.replace(`${service}, `, '')})`
+  return [...wrapped(heads[severity], `${what}${place} [${kind}]`), ...listed(instances.map(instanceLine))]
+}
+
+function commonLines(group: readonly Finding[]): readonly string[] {
+  const [{ kind, severity } = { kind: 'config', severity: 'error' } as const] = group
+  const items = group.map(({ service, instances }) => {
+    const few = instances.slice(0, FEW_INSTANCES).map(instanceLine).join(', ')
+    const more = instances.length > FEW_INSTANCES ? ` and ${instances.length - FEW_INSTANCES} more` : ''
+    return few === '' ? `${service}` : `${service}: ${few}${more}`
+  })
+  const what = `${titles[kind]}, in ${count(affectedServices(group), 'service')}`
+  return [...wrapped(heads[severity], `${what} [${kind}]`), ...listed(items)]
+}
+
+const heads = { error: '  ERROR  ', warning: '  warn   ' } as const
+
+function listed(items: readonly string[]): readonly string[] {
+  const more = items.length - MAX_ITEMS
+  return [
+    ...items.slice(0, MAX_ITEMS).map((line) => `${INDENT}- ${line}`),
+    ...(more > 0 ? [`${INDENT}  and ${more} more; --json has all`] : []),
+  ]
+}
+
+function explanationLines({ why, cure }: Finding): readonly string[] {
+  return [...wrapped(`${INDENT}why: `, why), ...wrapped(`${INDENT}do:  `, cure)]
+}
+
+function instanceLine({ id, node, place, note }: FoundInstance): string {
+  const at = place === '' || place === id ? '' : ` at ${place}`
+  const on = node === '' || node === id ? '' : ` on ${node}`
+  return `${id}${at}${on}${note === null ? '' : `: ${note}`}`
+}
+
+/** Breaks at blanks; what goes on in the next line stands under the text, not under `head`. */
+function wrapped(head: string, text: string): readonly string[] {
+  const lines: string[] = []
+  let line = head
+  let isEmpty = true
+  for (const word of text.split(' ')) {
+    if (!isEmpty && line.length + 1 + word.length > WIDTH) {
+      lines.push(line)
+      line = ' '.repeat(head.length)
+      isEmpty = true
+    }
+    line += isEmpty ? word : ` ${word}`
+    isEmpty = false
+  }
+  return [...lines, line]
+}
+
+function summary(findings: readonly Finding[], { services, instances, excluded }: Scope): string {
+  const leftOut = excluded === 0 ? '' : ` (${count(excluded, 'service')} left out by the config)`
+  if (findings.length === 0) {
+    return `doctor: nothing wrong found in ${count(services, 'service')}, ${count(instances, 'instance')}${leftOut}`
+  }
+  const affected = affectedServices(findings)
+  const where = affected === 0 ? '' : ` in ${affected} of ${count(Math.max(services, affected), 'service')}`
+  return `doctor: ${count(findings.length, 'finding')}${where}${leftOut}`
+}
+
+function affectedServices(findings: readonly Finding[]): number {
+  return new Set(findings.flatMap(({ service }) => service ?? [])).size
+}
+
+/** The same as JSON, whole. */
+export function jsonReport(findings: readonly Finding[], { from, services, instances, excluded }: Scope): string {
+  const summary = { from, services, instances, excluded, affectedServices: affectedServices(findings) }
+  return `${JSON.stringify({ ...summary, findings }, null, 2)}\n`
+}
