@@ -17,26 +17,33 @@ interface Told {
 /** So many names are told to whoever asked for one that there is not. */
 const namesTold = 20
 
-/** @returns the exit code: 1 when the proxy cannot be asked, or knows no such service, endpoint or request */
+/**
+ * @param write to stdout
+ * @param complain to stderr
+ * @returns the exit code: 1 when the proxy cannot be asked, or knows no such service, endpoint or request
+ */
 export async function explain(
   { about, admin, tokenFile, json }: ExplainOptions,
   env: NodeJS.ProcessEnv,
   write: (text: string) => void,
+  complain: (text: string) => void = (text) => void process.stderr.write(text),
 ): Promise<number> {
   const target = adminTarget({ admin, tokenFile }, env)
   if (typeof target === 'string') {
-    write(lines(`evenkeel: ${target}`))
+    complain(lines(`evenkeel: ${target}`))
     return 1
   }
   const name = about.kind === 'service' ? about.service : about.id
   const path = `/api/${about.kind === 'service' ? 'services' : 'requests'}/${encoded(name)}`
   const reply = await askAdmin(target, 'GET', path)
   if (reply.kind === 'failed') {
-    write(lines(`evenkeel: ${reply.message}`))
+    complain(lines(`evenkeel: ${reply.message}`))
     return 1
   }
   const { text, code } = told(about, reply.status, reply.body, target.url)
-  write(json ? jsonText(reply.body) : text)
+  if (json) write(jsonText(reply.body))
+  else if (code === 0) write(text)
+  else complain(text)
   return code
 }
 

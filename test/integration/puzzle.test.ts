@@ -7,6 +7,7 @@ import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type App, startApp } from '../../src/app.ts'
 import { doctor } from '../../src/commands/doctor.ts'
+import { explain } from '../../src/commands/explain.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { createLog } from '../../src/log.ts'
 import { type ConsulAgent, freePort, startConsul } from '../support/consul.ts'
@@ -147,5 +148,21 @@ test('the admin listener says why no traffic flows: one counted once, and both w
   }
 })
 
-// The words of `evenkeel explain accountservice` for the same, once both parts are together.
-describe.todo('explain')
+test('explain says why no traffic flows, instance by instance', async () => {
+  await get(port, '/accountservice/')
+  let text = ''
+  const about = { kind: 'service', service: 'accountservice', endpoint: null } as const
+  const options = { kind: 'explain', about, admin: `127.0.0.1:${app.adminPort}`, tokenFile: null, json: false } as const
+  const code = await explain(options, {}, (piece) => {
+    text += piece
+  })
+  expect(code).toBe(0)
+  const words = text.replace(/\s+/g, ' ')
+  expect(words).toContain('1 is a second id of an address')
+  expect(words).toContain(
+    `${places.virtual} accountservice-2 none - - - Gets no requests: "accountservice-1" has the same address and port: they are one endpoint, counted once.`,
+  )
+  for (const place of [places.virtual, places.closed]) expect(words).toContain(place)
+  expect(words).toContain('no connection: refused (ECONNREFUSED)')
+  expect(words).toContain('Serf Health Status')
+})
