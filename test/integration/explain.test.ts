@@ -37,14 +37,22 @@ async function register(id: string, at: number, tags: readonly string[] = ['blue
 }
 
 /** What `evenkeel explain …` writes, and its exit code. */
-async function evenkeel(...args: readonly string[]): Promise<{ readonly text: string; readonly code: number }> {
+async function evenkeel(...args: readonly string[]): Promise<{
+  readonly text: string
+  readonly complaint: string
+  readonly code: number
+}> {
   const line = readCommandLine(['explain', ...args, '--admin', `127.0.0.1:${app.adminPort}`])
   if (line.kind !== 'explain') throw new Error(JSON.stringify(line))
-  let text = ''
-  const code = await explain(line, {}, (piece) => {
+  let [text, complaint] = ['', '']
+  const write = (piece: string) => {
     text += piece
-  })
-  return { text, code }
+  }
+  const complain = (piece: string) => {
+    complaint += piece
+  }
+  const code = await explain(line, {}, write, complain)
+  return { text, complaint, code }
 }
 
 async function answer(service: string) {
@@ -144,8 +152,8 @@ test('--endpoint tells of one, by its address or its id, and of one that there i
     expect(text).not.toContain('idle')
   }
   const none = await evenkeel('web', '--endpoint', '127.0.0.1:1')
-  expect(none.code).toBe(1)
-  expect(none.text).toMatch(/^evenkeel: web has no endpoint 127\.0\.0\.1:1: there are 127\.0\.0\.1:/)
+  expect(none).toMatchObject({ code: 1, text: '' })
+  expect(none.complaint).toMatch(/^evenkeel: web has no endpoint 127\.0\.0\.1:1: there are 127\.0\.0\.1:/)
 })
 
 test('--json is the answer as it came', async () => {
@@ -162,9 +170,9 @@ test.each([
   ],
   ['is excluded', 'apart', 'discovery.consul.exclude leaves it out by "apa*".'],
 ])('a service that %s', async (_, name, words) => {
-  const { text, code } = await evenkeel(name)
+  const { complaint, code } = await evenkeel(name)
   expect(code).toBe(1)
-  expect(text.replaceAll('\n', ' ')).toContain(words)
+  expect(complaint.replaceAll('\n', ' ')).toContain(words)
 })
 
 test('a check that passes again, and since when it does', async () => {
@@ -186,18 +194,23 @@ test('a check that passes again, and since when it does', async () => {
 test('the program itself: what it prints, and its exit code', async () => {
   const program = async (...args: readonly string[]) => {
     const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'explain', ...args], { cwd: root })
-    let text = ''
+    let [text, complaint] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (piece: string) => {
       text += piece
     })
+    child.stderr.setEncoding('utf8').on('data', (piece: string) => {
+      complaint += piece
+    })
     const [code] = await once(child, 'close')
-    return { text, code }
+    return { text, complaint, code }
   }
   const told = await program('web', '--admin', `127.0.0.1:${app.adminPort}`)
-  expect(told).toEqual({ code: 0, text: expect.stringMatching(/^web: 2 of 7 instances get requests: /) })
+  expect(told).toEqual({ code: 0, complaint: '', text: expect.stringMatching(/^web: 2 of 7 instances get requests: /) })
 
   const nobody = await freePort()
-  const { text, code } = await program('web', '--admin', `127.0.0.1:${nobody}`)
-  expect(code).toBe(1)
-  expect(text.replaceAll('\n', ' ')).toContain(`no answer from http://127.0.0.1:${nobody}: ECONNREFUSED; is the proxy`)
+  const { text, complaint, code } = await program('web', '--admin', `127.0.0.1:${nobody}`)
+  expect([code, text]).toEqual([1, ''])
+  expect(complaint.replaceAll('\n', ' ')).toContain(
+    `no answer from http://127.0.0.1:${nobody}: ECONNREFUSED; is the proxy`,
+  )
 })
