@@ -5,7 +5,7 @@
  * round. The admin listener answers from the start; the data port opens when the first catalog is in.
  */
 
-import { randomUUID } from 'node:crypto'
+import { randomFillSync, randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { suspectCounts } from './admin/catalog.ts'
 import { healthLog, logChange } from './admin/event-log.ts'
@@ -27,6 +27,7 @@ import { wireEngine } from './proxy/engines/wire/wire.ts'
 import type { Engine } from './proxy/exchange.ts'
 import { createHandler } from './proxy/handle-exchange.ts'
 import type { ProxyObserver } from './proxy/observer.ts'
+import { createTraceMaker } from './proxy/trace-context.ts'
 import { sourceKey } from './sources.ts'
 
 export interface AppOptions {
@@ -101,6 +102,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     observer: observers,
     now,
     newRequestId: randomUUID,
+    newTrace: createTraceMaker(() => settings.config.tracing, randomFillSync, Math.random),
     onDefect: (err) => log.error({ err }, 'a request was cut by a defect of the proxy'),
   })
   const data = engines[initial.engine]({

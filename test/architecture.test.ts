@@ -74,6 +74,8 @@ const pure = [
   'proxy/request-rules.ts',
   'proxy/field-names.ts',
   'proxy/headers.ts',
+  'proxy/own-text.ts',
+  'proxy/trace-context.ts',
   'proxy/engines/wire/request-head.ts',
   'proxy/engines/wire/response-head.ts',
   'proxy/engines/wire/field-lines.ts',
