@@ -11,6 +11,7 @@ import { suspectCounts } from './admin/catalog.ts'
 import { healthLog, logChange } from './admin/event-log.ts'
 import { createLocalErrorLog } from './admin/local-errors.ts'
 import { createMetrics } from './admin/metrics.ts'
+import { createRequestTrail } from './admin/request-trail.ts'
 import { createAdminServer } from './admin/server.ts'
 import { createBalancer } from './balancer/balancer.ts'
 import type { Catalog, Endpoint } from './balancer/endpoint.ts'
@@ -78,6 +79,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     clientConnections: () => data.clientConnections(),
     upstreamConnections: () => data.upstreamConnections(),
   })
+  const trail = createRequestTrail({ now })
   const accessLog = createAccessLog(log, () => settings.config.accessLog, Math.random)
   const localErrorLog = createLocalErrorLog(log, now)
   const observers = {
@@ -89,6 +91,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     },
     onRequestEnd: (record) => {
       metrics.onRequestEnd(record)
+      trail.onRequestEnd(record)
       accessLog.onRequestEnd(record)
     },
   } satisfies ProxyObserver & BalancerObserver
@@ -146,6 +149,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     readiness: () => (draining ? { ...following.readiness(), state: 'draining' } : following.readiness()),
     catalog: () => following.status(),
     acceptCatalog: () => following.accept(),
+    trail,
     config: () => redactedConfig(settings.config),
     onError: (err) => log.error({ err }, 'the admin listener failed'),
   })

@@ -48,7 +48,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'admin/': {
     values: ['admin/', 'node:http', 'node:net'],
     types: [...parts, 'node:', 'npm:pino'],
-    files: { 'admin/metrics.ts': ['npm:prom-client'] },
+    files: { 'admin/metrics.ts': ['npm:prom-client'], 'admin/request-trail.ts': ['proxy/trail-code.ts'] },
   },
   'config/': {
     values: ['config/', 'npm:zod', 'npm:yaml', 'node:fs', 'node:net', 'node:path'],
@@ -63,7 +63,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'following.ts': everything,
   'sources.ts': everything,
   'main.ts': everything,
-  'log.ts': { values: ['npm:pino', 'node:'], types: parts },
+  'log.ts': { values: ['npm:pino', 'node:', 'proxy/trail-code.ts'], types: parts },
   'version.ts': { values: ['node:fs'] },
 }
 
@@ -76,6 +76,7 @@ const pure = [
   'proxy/headers.ts',
   'proxy/own-text.ts',
   'proxy/trace-context.ts',
+  'proxy/trail-code.ts',
   'proxy/engines/wire/request-head.ts',
   'proxy/engines/wire/response-head.ts',
   'proxy/engines/wire/field-lines.ts',

@@ -41,6 +41,7 @@ export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', w
     readiness: () => ({ state: 'fresh', ageMs: 1234 }),
     catalog: () => plainCatalog,
     acceptCatalog: () => 0,
+    trail: { find: () => [], kept: () => ({ requests: 0, forMs: null }) },
     config: () => ({ listen: { port: 8080 }, token: '[redacted]' }),
     ...deps,
   })
