@@ -89,6 +89,8 @@ describe('looking up', () => {
     expect(trail.find('same').map(({ status }) => status)).toEqual(Array.from({ length: 20 }, (_, i) => 229 - i))
     expect(trail.find('sam')).toEqual([])
     expect(trail.find('')).toEqual([])
+    // U+0173 ends in the byte of an s.
+    expect(trail.find('\u0173ame')).toEqual([])
   })
 
   it('knows the last ones and no others, and says how many and since when', () => {
