@@ -59,7 +59,7 @@ interface Lost {
 export function createRequestTrail(options: RequestTrailOptions): RequestTrail {
   const { now, requests: size = keptRequests, places: maxPlaces = keptPlaces } = options
   const rows = new TrailRows(size)
-  const lost: (Lost | null)[] = []
+  const lost = new Map<number, Lost>()
   const places = new HeldPlaces()
   const hold = (standing: Standing) => places.hold(standing)
   const release = (standing: Standing) => places.release(standing)
@@ -74,13 +74,13 @@ export function createRequestTrail(options: RequestTrailOptions): RequestTrail {
       rows.eachStanding(index, release)
       oldestWhole = count - size + 1
     }
+    if (lost.size > 0) lost.delete(index)
     const { tries } = record
     if (tries.length > keptTries) {
       rows.write(index, record, [...tries.slice(0, keptTries / 2), ...tries.slice(-keptTries / 2)], now())
-      lost[index] = { attempts: tries.length, trail: trailCode(record), standingKept: true }
+      lost.set(index, { attempts: tries.length, trail: trailCode(record), standingKept: true })
     } else {
       rows.write(index, record, tries, now())
-      lost[index] = null
     }
     rows.eachStanding(index, hold)
     count++
@@ -91,18 +91,15 @@ export function createRequestTrail(options: RequestTrailOptions): RequestTrail {
     const { attempts, trail } = entryAt(index)
     const { tries } = rows.read(index)
     rows.eachStanding(index, release)
-    rows.keep(
-      index,
-      tries.map((each) => ({ ...each, standing: forgotten })),
-      null,
-    )
-    lost[index] = { attempts, trail, standingKept: false }
+    const withoutStandings = tries.map((each) => ({ ...each, standing: forgotten }))
+    rows.replaceTries(index, withoutStandings)
+    lost.set(index, { attempts, trail, standingKept: false })
   }
 
   function entryAt(index: number): TrailEntry {
     const { endedMs, ...row } = rows.read(index)
     const whole = { attempts: row.tries.length, trail: null, standingKept: true }
-    const { attempts, trail, standingKept } = lost[index] ?? { ...whole, trail: trailCode(row) }
+    const { attempts, trail, standingKept } = lost.get(index) ?? { ...whole, trail: trailCode(row) }
     return { ...row, agoMs: Math.max(0, now() - endedMs), attempts, trail, standingKept }
   }
 

@@ -3,6 +3,8 @@
  * texts and numbers are copied into arrays that were set aside, and what outlives a request anyway (names, standings) is
  * kept by reference. Objects that live as long as ten thousand requests would cost more to collect than to make, and a
  * text that points into the head of a request would keep all of it.
+ *
+ * What belongs to one request stands together: where memory is large and old, each place that is touched costs most.
  */
 
 import type { PickRole, Standing } from '../balancer/balancer.ts'
@@ -24,142 +26,170 @@ export interface Row {
   readonly standing: Standing | null
 }
 
-/** Of each text, so many bytes. Ids are no longer than that. */
-const idBytes = 128
-const traceBytes = 32
-const requestBytes = 200
-const textBytes = idBytes + traceBytes + requestBytes
-/** What numbers there are of each request; those of its one attempt behind its own. */
-const numbers = ['endedMs', 'durationMs', 'startMs', 'tookMs', 'connectMs', 'firstByteMs'] as const
+/** What is kept by reference; written over when the row's turn comes again. */
+interface References {
+  service: string | null
+  outcome: RequestOutcome
+  /** Of the request that found nobody, or of its one attempt. */
+  standing: Standing | null
+  /** Of its one attempt. */
+  endpoint: EndpointId
+  role: PickRole
+  /** Of a request that is not like most; null: its one attempt is in the numbers. */
+  tries: readonly Try[] | null
+}
+
+/** Of each text, so many bytes; ids are no longer than that. */
+const longestId = 128
+const longestTrace = 32
+const longestRequest = 200
+const textBytes = longestId + longestTrace + longestRequest
+
+/** Where which number of a request stands; those of its one attempt from `start` on. NaN: not known. */
+const place = { ended: 0, duration: 1, status: 2, lengths: 3, start: 4, took: 5, connect: 6, firstByte: 7 } as const
+const numbersEach = 8
+/** How long the three texts are, as the digits of one number; the last one may have been cut. */
+const lengthBase = 256
 
 export class TrailRows {
   readonly #texts: Buffer
-  /** Three of each: how long the texts are, the last one before it was cut; 0 for the trace: none. */
-  readonly #lengths: Uint16Array
-  /** NaN: not known. */
   readonly #numbers: Float64Array
-  readonly #statuses: Uint16Array
-  readonly #services: (string | null)[] = []
-  readonly #outcomes: RequestOutcome[] = []
-  readonly #standings: (Standing | null)[] = []
-  /** Of the one attempt; its standing stands above. */
-  readonly #endpoints: (EndpointId | null)[] = []
-  readonly #roles: PickRole[] = []
-  /** Of a request that is not like most; null: the one attempt is in the numbers. */
-  readonly #tries: (readonly Try[] | null)[] = []
+  readonly #references: References[] = []
 
   constructor(size: number) {
     this.#texts = Buffer.alloc(size * textBytes)
-    this.#lengths = new Uint16Array(size * 3)
-    this.#numbers = new Float64Array(size * numbers.length)
-    this.#statuses = new Uint16Array(size)
+    this.#numbers = new Float64Array(size * numbersEach)
   }
 
   /** @param tries of the record, or what is to be kept of them */
   write(index: number, record: RequestRecord, tries: readonly Try[], endedMs: number): void {
-    this.#writeTexts(index, record)
     const values = this.#numbers
-    let at = index * numbers.length
-    values[at++] = endedMs
-    values[at++] = record.durationMs
-    this.#statuses[index] = record.status
-    this.#services[index] = record.service
-    this.#outcomes[index] = record.outcome
+    const from = index * numbersEach
+    values[from + place.ended] = endedMs
+    values[from + place.duration] = record.durationMs
+    values[from + place.status] = record.status
+    values[from + place.lengths] = this.#writeTexts(index, record)
+    const references = this.#referencesOf(index)
+    references.service = record.service
+    references.outcome = record.outcome
     const only = tries.length === 1 ? (tries[0] as Try) : null
     if (only === null || !isPlain(only, record.status)) {
-      this.keep(index, tries, record.standing)
+      references.tries = tries
+      references.standing = record.standing
       return
     }
-    values[at++] = only.startMs
-    values[at++] = only.durationMs
-    values[at++] = only.connectMs ?? Number.NaN
-    values[at] = only.firstByteMs ?? Number.NaN
-    this.#endpoints[index] = only.endpoint
-    this.#roles[index] = only.role
-    this.#standings[index] = only.standing
-    this.#tries[index] = null
+    values[from + place.start] = only.startMs
+    values[from + place.took] = only.durationMs
+    values[from + place.connect] = only.connectMs ?? Number.NaN
+    values[from + place.firstByte] = only.firstByteMs ?? Number.NaN
+    references.endpoint = only.endpoint
+    references.role = only.role
+    references.standing = only.standing
+    references.tries = null
   }
 
-  /** Keeps these in place of what is there. */
-  keep(index: number, tries: readonly Try[], standing: Standing | null): void {
-    this.#tries[index] = tries
-    this.#standings[index] = standing
-    this.#endpoints[index] = null
-    this.#roles[index] = 'regular'
+  /** Keeps these tries in place of what is there, and no other standing. */
+  replaceTries(index: number, tries: readonly Try[]): void {
+    const references = this.#referencesOf(index)
+    references.tries = tries
+    references.standing = null
   }
 
   /** Calls this with each standing that a request keeps alive. */
   eachStanding(index: number, visit: (standing: Standing) => void): void {
-    const standing = this.#standings[index] ?? null
+    const { standing, tries } = this.#referencesOf(index)
     if (standing !== null) visit(standing)
-    for (const each of this.#tries[index] ?? []) visit(each.standing)
+    if (tries !== null) for (const each of tries) visit(each.standing)
   }
 
   /** @param id latin1 */
   hasId(index: number, id: Buffer): boolean {
     const start = index * textBytes
-    return (
-      this.#lengths[index * 3] === id.length && this.#texts.compare(id, 0, id.length, start, start + id.length) === 0
-    )
+    const [idLength] = this.#lengths(index)
+    return idLength === id.length && this.#texts.compare(id, 0, id.length, start, start + id.length) === 0
   }
 
   endedMs(index: number): number {
-    return this.#numbers[index * numbers.length] as number
+    return this.#number(index, place.ended)
   }
 
   read(index: number): Row {
+    const [idLength, traceLength, requestLength] = this.#lengths(index)
+    const trace = index * textBytes + idLength
+    const request = trace + traceLength
     const text = (start: number, length: number) => this.#texts.toString('latin1', start, start + length)
-    const start = index * textBytes
-    const [idLength = 0, traceLength = 0, requestLength = 0] = this.#lengths.subarray(index * 3)
-    const request = text(start + idBytes + traceBytes, Math.min(requestLength, requestBytes)).trim()
-    const [endedMs = 0, durationMs = 0] = this.#numbers.subarray(index * numbers.length)
-    const tries = this.#tries[index] ?? null
+    const requestText = text(request, Math.min(requestLength, longestRequest))
+      .trim()
+      .replace(/[^ -~]/g, '?')
+    const { service, outcome, standing, tries } = this.#referencesOf(index)
     return {
-      requestId: text(start, idLength),
-      endedMs,
-      durationMs,
-      request: request.replace(/[^ -~]/g, '?') + (requestLength > requestBytes ? '…' : ''),
-      service: this.#services[index] ?? null,
-      status: this.#statuses[index] ?? 0,
-      outcome: this.#outcomes[index] ?? 'refused',
-      traceId: traceLength === 0 ? null : text(start + idBytes, traceLength),
+      requestId: text(index * textBytes, idLength),
+      endedMs: this.#number(index, place.ended),
+      durationMs: this.#number(index, place.duration),
+      request: requestText + (requestLength > longestRequest ? '…' : ''),
+      service,
+      status: this.#number(index, place.status),
+      outcome,
+      traceId: traceLength === 0 ? null : text(trace, traceLength),
       tries: tries ?? [this.#onlyTry(index)],
-      standing: tries === null ? null : (this.#standings[index] ?? null),
+      standing: tries === null ? null : standing,
     }
   }
 
   #onlyTry(index: number): Try {
-    const [, , startMs = 0, durationMs = 0, connectMs = 0, firstByteMs = 0] = this.#numbers.subarray(
-      index * numbers.length,
-    )
+    const { endpoint, role, standing } = this.#referencesOf(index)
+    const connectMs = this.#number(index, place.connect)
+    const firstByteMs = this.#number(index, place.firstByte)
     return {
-      endpoint: this.#endpoints[index] as EndpointId,
-      role: this.#roles[index] as PickRole,
-      standing: this.#standings[index] as Standing,
-      startMs,
-      durationMs,
+      endpoint,
+      role,
+      standing: standing as Standing,
+      startMs: this.#number(index, place.start),
+      durationMs: this.#number(index, place.took),
       connectMs: Number.isNaN(connectMs) ? null : connectMs,
       firstByteMs: Number.isNaN(firstByteMs) ? null : firstByteMs,
-      outcome: { kind: 'responded', status: this.#statuses[index] as number, relayed: true },
+      outcome: { kind: 'responded', status: this.#number(index, place.status), relayed: true },
       retried: null,
     }
   }
 
-  #writeTexts(index: number, { requestId, traceId, method, path }: RequestRecord): void {
+  /** One behind the other: id, trace id, `GET /path`. Answers how long they are, as one number. */
+  #writeTexts(index: number, { requestId, traceId, method, path }: RequestRecord): number {
     const texts = this.#texts
-    const lengths = this.#lengths
-    let at = index * textBytes
-    lengths[index * 3] = texts.write(requestId, at, idBytes, 'latin1')
-    at += idBytes
-    lengths[index * 3 + 1] = traceId === null ? 0 : texts.write(traceId, at, traceBytes, 'latin1')
-    at += traceBytes
-    const end = at + requestBytes
-    lengths[index * 3 + 2] = Math.min(method.length + 1 + path.length, requestBytes + 1)
-    at += texts.write(method, at, requestBytes, 'latin1')
-    if (at < end) texts[at++] = 0x20
+    const start = index * textBytes
+    const idLength = texts.write(requestId, start, longestId, 'latin1')
+    const traceLength = traceId === null ? 0 : texts.write(traceId, start + idLength, longestTrace, 'latin1')
+    let at = start + idLength + traceLength
+    const end = at + longestRequest
+    // So short a text is there in less time than it takes to call upon somebody to write it.
+    for (let letter = 0; letter < method.length && at < end; letter++) texts[at++] = method.charCodeAt(letter)
+    if (at < end) texts[at++] = space
     if (at < end) texts.write(path, at, end - at, 'latin1')
+    const requestLength = Math.min(method.length + 1 + path.length, longestRequest + 1)
+    return (requestLength * lengthBase + traceLength) * lengthBase + idLength
+  }
+
+  #lengths(index: number): readonly [id: number, trace: number, request: number] {
+    const lengths = this.#number(index, place.lengths)
+    const rest = Math.floor(lengths / lengthBase)
+    return [lengths % lengthBase, rest % lengthBase, Math.floor(rest / lengthBase)]
+  }
+
+  #number(index: number, which: number): number {
+    return this.#numbers[index * numbersEach + which] as number
+  }
+
+  #referencesOf(index: number): References {
+    let references = this.#references[index]
+    if (references === undefined) {
+      references = { service: null, outcome: 'refused', standing: null, endpoint: '', role: 'regular', tries: null }
+      this.#references[index] = references
+    }
+    return references
   }
 }
+
+const space = 0x20
 
 /** One attempt, whose answer the client got. */
 function isPlain({ outcome, retried }: Try, status: number): boolean {
