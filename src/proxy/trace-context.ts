@@ -2,7 +2,7 @@
  * Which trace does a request belong to? W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context-1/). Pure.
  *
  * The proxy has no span of its own: a valid `traceparent` passes as it came, parent-id included, and only a request that
- * has none is given one, where that is wanted (docs/decisions/027-trace-context.md).
+ * has none is given one, where that is wanted (docs/decisions/027-trails-and-traces.md).
  */
 
 import type { RawHeaders } from './exchange.ts'
