@@ -266,6 +266,19 @@ describe('the check finds', () => {
       'types of config/config.ts',
     ],
     ['values of the proxy in admin', 'admin/a.ts', "import { a } from '../proxy/reply.ts'", 'proxy/reply.ts'],
+    [
+      'the code of a trail elsewhere in admin',
+      'admin/a.ts',
+      "import { t } from '../proxy/trail-code.ts'",
+      'trail-code.ts',
+    ],
+    ['more of the proxy in the log', 'log.ts', "import { a } from './proxy/reply.ts'", 'proxy/reply.ts'],
+    [
+      'chance in the making of traces',
+      'proxy/trace-context.ts',
+      "import { randomBytes } from 'node:crypto'",
+      'node:crypto',
+    ],
     ['a second importer of prom-client', 'admin/a.ts', "import { Gauge } from 'prom-client'", 'npm:prom-client'],
     ['values of the proxy in the config', 'config/a.ts', "import { a } from '../proxy/reply.ts'", 'proxy/reply.ts'],
     [
