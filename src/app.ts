@@ -5,7 +5,7 @@
  * round. The admin listener answers from the start; the data port opens when the first catalog is in.
  */
 
-import { randomUUID } from 'node:crypto'
+import { randomFillSync, randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { suspectCounts } from './admin/catalog.ts'
 import { healthLog, logChange } from './admin/event-log.ts'
@@ -14,6 +14,7 @@ import { createLocalErrorLog } from './admin/local-errors.ts'
 import { readPortUse } from './admin/local-ports.ts'
 import { createMetrics } from './admin/metrics.ts'
 import type { Readiness } from './admin/readiness.ts'
+import { createRequestTrail } from './admin/request-trail.ts'
 import { createAdminServer } from './admin/server.ts'
 import { createBalancer } from './balancer/balancer.ts'
 import type { Catalog, Endpoint } from './balancer/endpoint.ts'
@@ -31,6 +32,7 @@ import { wireEngine } from './proxy/engines/wire/wire.ts'
 import type { Engine } from './proxy/exchange.ts'
 import { createHandler } from './proxy/handle-exchange.ts'
 import type { ProxyObserver } from './proxy/observer.ts'
+import { createTraceMaker } from './proxy/trace-context.ts'
 import { sourceKey, whyUnknown } from './sources.ts'
 
 export interface AppOptions {
@@ -87,6 +89,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     upstreamConnections: () => data.upstreamConnections(),
     portUse: readPortUse,
   })
+  const trail = createRequestTrail({ now })
   const accessLog = createAccessLog(log, () => settings.config.accessLog, Math.random)
   const localErrorLog = createLocalErrorLog(log, now)
   const observers = {
@@ -98,6 +101,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     },
     onRequestEnd: (record) => {
       metrics.onRequestEnd(record)
+      trail.onRequestEnd(record)
       accessLog.onRequestEnd(record)
     },
   } satisfies ProxyObserver & BalancerObserver
@@ -111,6 +115,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     observer: observers,
     now,
     newRequestId: randomUUID,
+    newTrace: createTraceMaker(() => settings.config.tracing, randomFillSync, Math.random),
     onDefect: (err) => log.error({ err }, 'a request was cut by a defect of the proxy'),
   })
   const data = engines[initial.engine]({
@@ -167,6 +172,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       epochNow: Date.now,
     },
     acceptCatalog: () => following.accept(),
+    trail,
     config: () => redactedConfig(settings.config),
     hands: {
       hands: balancer,

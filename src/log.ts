@@ -8,6 +8,7 @@
 
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { RequestRecord } from './proxy/observer.ts'
+import { trailCode } from './proxy/trail-code.ts'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
@@ -103,6 +104,7 @@ export function createAccessLog(
           status: record.status,
           outcome: record.outcome,
           attempts: record.attempts,
+          trail: trailCode(record),
           durationMs: rounded(record.durationMs),
           connectMs: rounded(record.connectMs),
           firstByteMs: rounded(record.firstByteMs),
@@ -110,6 +112,7 @@ export function createAccessLog(
           bytesOut: record.bytesOut,
           clientIp: record.clientIp,
           protocol: record.protocol,
+          traceId: record.traceId,
         },
         'request',
       )

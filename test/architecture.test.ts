@@ -52,6 +52,7 @@ const rules: Readonly<Record<string, Rule>> = {
       'admin/metrics.ts': ['npm:prom-client'],
       'admin/local-ports.ts': ['node:fs/promises'],
       'admin/permission.ts': ['node:crypto'],
+      'admin/request-trail.ts': ['proxy/trail-code.ts'],
       // The name that somebody claims.
       'admin/hands.ts': ['discovery/untrusted-text.ts'],
     },
@@ -90,7 +91,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'following.ts': everything,
   'sources.ts': everything,
   'main.ts': everything,
-  'log.ts': { values: ['npm:pino', 'node:'], types: parts },
+  'log.ts': { values: ['npm:pino', 'node:', 'proxy/trail-code.ts'], types: parts },
   'version.ts': { values: ['node:fs'] },
 }
 
@@ -101,6 +102,9 @@ const pure = [
   'proxy/request-rules.ts',
   'proxy/field-names.ts',
   'proxy/headers.ts',
+  'proxy/own-text.ts',
+  'proxy/trace-context.ts',
+  'proxy/trail-code.ts',
   'proxy/engines/wire/request-head.ts',
   'proxy/engines/wire/response-head.ts',
   'proxy/engines/wire/field-lines.ts',
@@ -298,6 +302,19 @@ describe('the check finds', () => {
       'types of config/config.ts',
     ],
     ['values of the proxy in admin', 'admin/a.ts', "import { a } from '../proxy/reply.ts'", 'proxy/reply.ts'],
+    [
+      'the code of a trail elsewhere in admin',
+      'admin/a.ts',
+      "import { t } from '../proxy/trail-code.ts'",
+      'trail-code.ts',
+    ],
+    ['more of the proxy in the log', 'log.ts', "import { a } from './proxy/reply.ts'", 'proxy/reply.ts'],
+    [
+      'chance in the making of traces',
+      'proxy/trace-context.ts',
+      "import { randomBytes } from 'node:crypto'",
+      'node:crypto',
+    ],
     ['a second importer of prom-client', 'admin/a.ts', "import { Gauge } from 'prom-client'", 'npm:prom-client'],
     ['values of the proxy in the config', 'config/a.ts', "import { a } from '../proxy/reply.ts'", 'proxy/reply.ts'],
     [

@@ -100,8 +100,8 @@ describe('the level', () => {
 describe('the access log', () => {
   const all: AccessLogOptions = { enabled: true, sample: 1, query: false }
   const fields = [
-    ...['requestId', 'method', 'path', 'service', 'endpoint', 'status', 'outcome', 'attempts', 'durationMs'],
-    ...['connectMs', 'firstByteMs', 'bytesIn', 'bytesOut', 'clientIp', 'protocol'],
+    ...['requestId', 'method', 'path', 'service', 'endpoint', 'status', 'outcome', 'attempts', 'trail'],
+    ...['durationMs', 'connectMs', 'firstByteMs', 'bytesIn', 'bytesOut', 'clientIp', 'protocol', 'traceId'],
   ]
 
   it('writes exactly the fields of the contract, in its order', () => {

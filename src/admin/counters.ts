@@ -16,6 +16,7 @@ import type { OutcomeKind } from '../balancer/outcome.ts'
 import type { TableView } from '../balancer/view.ts'
 import type { Decision } from '../discovery/admission.ts'
 import type { ProxyObserver, RequestRecord, RetryReason } from '../proxy/observer.ts'
+import { type Exemplar, exemplarOf } from './exemplars.ts'
 import { localErrorCodes } from './local-errors.ts'
 import { absorb, absorbEndpoint, createServiceLabels, otherServices, type ServiceLabels } from './service-labels.ts'
 
@@ -75,6 +76,8 @@ export interface ServiceSlot {
   /** Not cumulative: one count for each bound and one for what is above the last. */
   readonly durations: Float64Array
   durationSeconds: number
+  /** By bucket: the latest traced request in it; null before the first one. */
+  exemplars: (Exemplar | undefined)[] | null
   inFlight: number
   panicPicks: number
   /** Answers of 5xx that a change of the catalog explains. */
@@ -195,7 +198,7 @@ export function createCounters(): Counters {
       const slot = record.service === null ? unrouted : service(record.service)
       if (record.service !== null && slot.inFlight > 0) slot.inFlight -= 1
       add(slot.requests, requestKey(record.method, record.status))
-      observe(slot, answerSeconds(record))
+      observe(slot, answerSeconds(record), record.traceId)
     },
     onEjected(name, id, reason) {
       add(endpoint(name, id).ejections, reason)
@@ -247,6 +250,7 @@ export function createServiceSlot(name: string): ServiceSlot {
     requests: new Map(),
     durations: new Float64Array(durationBounds.length + 1),
     durationSeconds: 0,
+    exemplars: null,
     inFlight: 0,
     panicPicks: 0,
     membershipErrors: 0,
@@ -269,9 +273,12 @@ function answerSeconds(record: RequestRecord): number {
   return ms > 0 ? ms / 1000 : 0
 }
 
-function observe(slot: ServiceSlot, seconds: number): void {
+function observe(slot: ServiceSlot, seconds: number, traceId: string | null): void {
   let index = 0
   while (index < durationBounds.length && seconds > (durationBounds[index] as number)) index += 1
   slot.durations[index] = (slot.durations[index] ?? 0) + 1
   slot.durationSeconds += seconds
+  if (traceId === null) return
+  slot.exemplars ??= new Array(durationBounds.length + 1)
+  slot.exemplars[index] = exemplarOf(traceId, seconds)
 }

@@ -14,6 +14,7 @@ import {
   type ServiceSlot,
   unroutedService,
 } from './counters.ts'
+import type { Exemplar } from './exemplars.ts'
 import type { PortUse } from './local-ports.ts'
 import type { ReadinessState } from './readiness.ts'
 import { absorb, otherServices } from './service-labels.ts'
@@ -27,6 +28,8 @@ export interface Sample {
   /** Written after `labels`. The renderer remembers their text by identity, which pays for the buckets. */
   readonly sharedLabels: Labels
   readonly value: number
+  /** Written in OpenMetrics only. */
+  readonly exemplar?: Exemplar
 }
 
 export interface Family {
@@ -213,13 +216,29 @@ function addRequests(to: Family, slot: ServiceSlot): void {
 function addDurations(to: Family, slot: ServiceSlot): void {
   if (slot.requests.size === 0) return
   const bucket = `${to.name}_bucket`
+  const exemplarOf = (index: number) => {
+    const exemplar = slot.exemplars?.[index]
+    return exemplar === undefined ? undefined : { exemplar }
+  }
   let count = 0
   durationBounds.forEach((le, index) => {
     count += slot.durations[index] ?? 0
-    to.values.push({ metricName: bucket, labels: { le }, sharedLabels: slot.labels, value: count })
+    to.values.push({
+      metricName: bucket,
+      labels: { le },
+      sharedLabels: slot.labels,
+      value: count,
+      ...exemplarOf(index),
+    })
   })
   count += slot.durations[durationBounds.length] ?? 0
-  to.values.push({ metricName: bucket, labels: { le: '+Inf' }, sharedLabels: slot.labels, value: count })
+  to.values.push({
+    metricName: bucket,
+    labels: { le: '+Inf' },
+    sharedLabels: slot.labels,
+    value: count,
+    ...exemplarOf(durationBounds.length),
+  })
   to.values.push({ metricName: `${to.name}_sum`, labels: none, sharedLabels: slot.labels, value: slot.durationSeconds })
   to.values.push({ metricName: `${to.name}_count`, labels: none, sharedLabels: slot.labels, value: count })
 }

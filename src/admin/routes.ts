@@ -3,12 +3,14 @@
 import type { TableView } from '../balancer/view.ts'
 import { type CatalogStatus, describeCatalog, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
+import { describeRequests } from './describe-request.ts'
 import { type ExplainSources, explainService } from './explain.ts'
 import { answerHand, type HandSources, handRoute, isHandPath } from './hands.ts'
 import type { Exposition } from './metrics.ts'
 import { ageText, pagePolicy, renderPage } from './page.ts'
 import type { Granted } from './permission.ts'
 import { isReady, type Readiness } from './readiness.ts'
+import { keptRequests, type RequestTrail } from './request-trail.ts'
 
 export interface AdminSources {
   readonly version: string
@@ -22,6 +24,8 @@ export interface AdminSources {
   readonly explaining: ExplainSources
   /** Applies the source's last answer as it stands; answers how many endpoints are gone by it. */
   readonly acceptCatalog: () => number
+  /** The last requests that ended. */
+  readonly trail: Pick<RequestTrail, 'find' | 'kept'>
   /** The running configuration as plain JSON values. Whoever gives it has taken the secrets out. */
   readonly config: () => unknown
   readonly hands: HandSources
@@ -47,12 +51,14 @@ const routes = [
   '/api/services',
   handRoute,
   '/api/services/{name}',
+  '/api/requests/{id}',
   '/api/catalog',
   '/api/catalog/accept (POST)',
   '/api/config',
 ] as const
 const acceptPath = '/api/catalog/accept'
 const servicePrefix = '/api/services/'
+const requestPrefix = '/api/requests/'
 
 /**
  * The answer to a GET.
@@ -80,6 +86,7 @@ export async function answer(sources: AdminSources, target: string, accept: stri
     case '/api/config':
       return json(200, sources.config())
     default:
+      if (path.startsWith(requestPrefix)) return requests(sources, path.slice(requestPrefix.length))
       return path.startsWith(servicePrefix)
         ? oneService(sources, path.slice(servicePrefix.length))
         : problem(404, 'Not Found', `There is nothing here. What exists: ${routes.join(', ')}`, { routes })
@@ -160,6 +167,18 @@ function unknownService(sources: AdminSources, name: string, services: TableView
     ...rest,
     ...known,
   })
+}
+
+function requests({ trail }: AdminSources, encodedId: string): Answer {
+  const requestId = decode(encodedId)
+  if (requestId === null) return problem(400, 'Bad Request', 'The id is not valid percent-encoding.')
+  const found = trail.find(requestId)
+  if (found.length > 0) return json(200, describeRequests(found, Date.now()))
+  const { requests: number, forMs } = trail.kept()
+  const since = forMs === null ? null : new Date(Date.now() - forMs).toISOString()
+  const held = since === null ? 'none has ended yet' : `now ${number}, of which the first ended at ${since}`
+  const why = `No request with this id is kept. The last ${keptRequests} that ended are: ${held}.`
+  return problem(404, 'Not Found', why, { requestId, kept: { requests: number, since } })
 }
 
 /** The path of a target in origin form, or in absolute form, which a server must accept too (RFC 9112 section 3.2.2). */

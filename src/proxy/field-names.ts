@@ -31,6 +31,8 @@ export const role = {
   forwardedPort: 1 << 15,
   forwardedPrefix: 1 << 16,
   requestId: 1 << 17,
+  /** Says which trace the request belongs to. */
+  trace: 1 << 18,
 } as const
 
 /** Roles that hold for whatever an endpoint could take for the field, such as `X_Forwarded_For`. */
@@ -64,6 +66,8 @@ const withRoles: Readonly<Record<string, number>> = {
   'x-forwarded-prefix': fromProxies | role.forwardedPrefix,
   'x-request-id': fromProxies | role.droppedFromResponse | role.requestId,
   via: atTheHead | role.neverStripped,
+  traceparent: role.neverStripped | role.trace,
+  tracestate: role.neverStripped | role.trace,
   expect: atTheHead | role.droppedFromAnyone | role.droppedFromTrusted | role.expect,
   host: atTheHead | role.neverStripped | role.host,
   'content-length': atTheHead | role.neverStripped | role.contentLength,
@@ -93,7 +97,7 @@ const withoutRoles = [
   ...['referrer-policy', 'retry-after', 'sec-ch-ua', 'sec-ch-ua-mobile', 'sec-ch-ua-platform', 'sec-fetch-dest'],
   ...['sec-fetch-mode', 'sec-fetch-site', 'sec-fetch-user', 'sec-websocket-accept', 'sec-websocket-extensions'],
   ...['sec-websocket-key', 'sec-websocket-protocol', 'sec-websocket-version', 'server', 'server-timing'],
-  ...['strict-transport-security', 'timing-allow-origin', 'traceparent', 'tracestate', 'upgrade-insecure-requests'],
+  ...['strict-transport-security', 'timing-allow-origin', 'upgrade-insecure-requests'],
   ...['user-agent', 'vary', 'x-api-key', 'x-content-type-options', 'x-correlation-id', 'x-frame-options'],
   ...['x-powered-by', 'x-requested-with', 'x-xss-protection'],
 ]

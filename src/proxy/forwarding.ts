@@ -10,6 +10,7 @@ import type { ServicePolicy } from './policy.ts'
 import { replyTo, type Situation } from './reply.ts'
 import type { Route } from './request-path.ts'
 import { isReplayable, type RetryBudget, retryReason } from './retry.ts'
+import type { Trace } from './trace-context.ts'
 
 export interface ForwardingContext {
   readonly balancer: Balancer
@@ -26,6 +27,14 @@ export interface Identity {
   readonly startMs: number
   readonly requestId: string
   readonly origin: Origin
+  readonly trace: Trace
+}
+
+/** One service's way through the proxy, for all its requests. */
+export interface Lane {
+  /** Its name, part of no head: it is kept. */
+  readonly service: string
+  readonly budget: RetryBudget
 }
 
 type Routed = Extract<Route, { kind: 'route' }>
@@ -47,20 +56,20 @@ export class Forwarding {
   readonly #context: ForwardingContext
   readonly #identity: Identity
   readonly #route: Routed
-  readonly #budget: RetryBudget
+  readonly #lane: Lane
   readonly #policy: ServicePolicy
   readonly #replayable: boolean
   #tried: Set<EndpointId> | null = null
   /** Attempts that use up none of `retry.attempts`: failed connects that a change of the catalog explains. */
   #uncounted = 0
 
-  constructor(exchange: Exchange, context: ForwardingContext, identity: Identity, route: Routed, budget: RetryBudget) {
+  constructor(exchange: Exchange, context: ForwardingContext, identity: Identity, route: Routed, lane: Lane) {
     this.#exchange = exchange
     this.#context = context
     this.#identity = identity
     this.#route = route
     this.end = {
-      service: route.service,
+      service: lane.service,
       endpoint: null,
       attempts: 0,
       tries: [],
@@ -68,13 +77,13 @@ export class Forwarding {
       status: 499,
       outcome: 'client-left',
     }
-    this.#budget = budget
-    this.#policy = context.policy(route.service)
+    this.#lane = lane
+    this.#policy = context.policy(lane.service)
     this.#replayable = isReplayable(exchange.request.method, exchange.request.hasBody)
   }
 
   async run(): Promise<void> {
-    const { service } = this.#route
+    const { service } = this.#lane
     const first = this.#context.balancer.pick(service)
     if (first.kind !== 'picked') {
       const isEmpty = first.kind === 'no-endpoints'
@@ -94,10 +103,11 @@ export class Forwarding {
 
   /** One attempt, and the endpoint to try next if there is to be one. */
   async #attempt(pick: Picked): Promise<{ outcome: Outcome; next: Picked | null }> {
-    const { service, target, prefix } = this.#route
+    const { service } = this.#lane
+    const { target, prefix } = this.#route
     const { observer } = this.#context
     const { request } = this.#exchange
-    const { requestId, origin } = this.#identity
+    const { requestId, origin, trace } = this.#identity
     const { upstream } = this.#policy
     const startedMs = this.#context.now()
     this.end.attempts++
@@ -108,7 +118,7 @@ export class Forwarding {
     try {
       outcome = await this.#exchange.attempt(pick.endpoint, {
         target,
-        requestHeaders: requestHeaders(request, origin, requestId, prefix),
+        requestHeaders: requestHeaders(request, origin, requestId, prefix, trace.made),
         responseHeaders: (fromEndpoint) => responseHeaders(fromEndpoint, requestId),
         deadlines: deadlinesOf(upstream),
         keepAlive: upstream.keepAlive,
@@ -174,10 +184,10 @@ export class Forwarding {
     this.#tried ??= new Set()
     this.#tried.add(after.endpoint.id)
     if (cost === 'budgeted' && !this.holdsRetry) {
-      if (!this.#budget.take(retry.budget)) return null
+      if (!this.#lane.budget.take(retry.budget)) return null
       this.holdsRetry = true
     }
-    const pick = this.#context.balancer.pick(this.#route.service, this.#tried)
+    const pick = this.#context.balancer.pick(this.#lane.service, this.#tried)
     return pick.kind === 'picked' ? pick : null
   }
 
@@ -192,7 +202,7 @@ export class Forwarding {
     } else if (headSent || this.#exchange.answered) {
       this.#exchange.cut()
     } else {
-      const { service } = this.#route
+      const { service } = this.#lane
       const { attempts } = this.end
       const situation: Situation = { kind: 'failed', service, endpoint: pick.endpoint.id, attempts, outcome }
       this.end.status = await answer(this.#exchange, situation, this.#identity)

@@ -6,19 +6,22 @@
 import type { Standing } from '../balancer/balancer.ts'
 import type { EndpointId } from '../balancer/endpoint.ts'
 import type { Exchange, Refusal, Reply } from './exchange.ts'
-import { answer, Forwarding, type ForwardingContext, type Identity } from './forwarding.ts'
+import { answer, Forwarding, type ForwardingContext, type Identity, type Lane } from './forwarding.ts'
 import { originOf, saneRequestId } from './headers.ts'
 import { type RequestOutcome, type Try, tell } from './observer.ts'
 import { replyTo } from './reply.ts'
 import { routeOf } from './request-path.ts'
 import { violationOf } from './request-rules.ts'
 import { RetryBudget } from './retry.ts'
+import { type MadeTrace, traceOf } from './trace-context.ts'
 
 export interface HandlerContext extends ForwardingContext {
   /** Asked for each request, so that a re-read config holds at once. */
   readonly routing: () => { readonly basePath: string }
   readonly isTrustedProxy: (address: string) => boolean
   readonly newRequestId: () => string
+  /** A trace for a request that has none; null: it goes without. */
+  readonly newTrace: () => MadeTrace | null
   /** A defect of the proxy: the request was cut, and this is why. */
   readonly onDefect: (error: unknown) => void
 }
@@ -30,10 +33,10 @@ export interface Handler {
 }
 
 export function createHandler(context: HandlerContext): Handler {
-  const budgets = new Map<string, RetryBudget>()
+  const lanes = new Map<string, Lane>()
   return {
     onExchange: (exchange) => {
-      handle(exchange, context, budgets).catch((error: unknown) => {
+      handle(exchange, context, lanes).catch((error: unknown) => {
         context.onDefect(error)
         exchange.cut()
       })
@@ -64,17 +67,18 @@ export function createHandler(context: HandlerContext): Handler {
   }
 }
 
-/** Budgets of services without a request in flight: so many stay, for the next request. They remember nothing. */
-const keptBudgets = 1_024
+/** Lanes of services without a request in flight: so many stay, for the next request. They remember nothing. */
+const keptLanes = 1_024
 
 const nothingForwarded = { service: null, endpoint: null, attempts: 0, tries: [], standing: null } as const
 
-async function handle(exchange: Exchange, context: HandlerContext, budgets: Map<string, RetryBudget>): Promise<void> {
+async function handle(exchange: Exchange, context: HandlerContext, lanes: Map<string, Lane>): Promise<void> {
   const { request } = exchange
   const identity: Identity = {
     startMs: context.now(),
     requestId: saneRequestId(request.rawHeaders) ?? context.newRequestId(),
     origin: originOf(request, context.isTrustedProxy),
+    trace: traceOf(request.rawHeaders, context.newTrace),
   }
   const violation = violationOf(request, context.limits)
   if (violation !== null) return refuse(exchange, context, identity, { ...violation, close: true })
@@ -89,21 +93,22 @@ async function handle(exchange: Exchange, context: HandlerContext, budgets: Map<
   if (route.kind === 'invalid')
     return refuse(exchange, context, identity, { status: 400, detail: route.detail, close: false })
 
-  const { service } = route
-  if (!context.balancer.knows(service)) {
+  if (!context.balancer.knows(route.service)) {
+    const { service } = route
     const status = await answer(exchange, { kind: 'unknown-service', service }, identity)
     return record(exchange, context, identity, { ...nothingForwarded, status, outcome: 'unknown-service' })
   }
 
-  const budget = budgetOf(budgets, service)
+  const lane = laneOf(lanes, route.service)
+  const { service, budget } = lane
   budget.enter(context.policy(service).retry.budget)
   tell(() => context.observer.onRequestStart(service))
-  const forwarding = new Forwarding(exchange, context, identity, route, budget)
+  const forwarding = new Forwarding(exchange, context, identity, route, lane)
   try {
     await forwarding.run()
   } finally {
     budget.leave(forwarding.holdsRetry)
-    if (budget.idle && budgets.size > keptBudgets) budgets.delete(service)
+    if (budget.idle && lanes.size > keptLanes) lanes.delete(service)
     record(exchange, context, identity, forwarding.end)
   }
 }
@@ -155,16 +160,17 @@ function record(
       bytesOut: stats.bytesOut,
       clientIp: identity.origin.clientIp,
       protocol: `HTTP/${request.httpVersion}`,
-      traceId: null,
+      traceId: identity.trace.id,
     }),
   )
 }
 
-function budgetOf(budgets: Map<string, RetryBudget>, service: string): RetryBudget {
-  let budget = budgets.get(service)
-  if (budget === undefined) {
-    budget = new RetryBudget()
-    budgets.set(service, budget)
+function laneOf(lanes: Map<string, Lane>, service: string): Lane {
+  let lane = lanes.get(service)
+  if (lane === undefined) {
+    // As the path has it, the name would keep the head that it came in. It need not be latin1: it was decoded.
+    lane = { service: Buffer.from(service).toString(), budget: new RetryBudget() }
+    lanes.set(lane.service, lane)
   }
-  return budget
+  return lane
 }

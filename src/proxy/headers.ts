@@ -5,6 +5,7 @@
 
 import type { ExchangeRequest, RawHeaders } from './exchange.ts'
 import { role, rolesOf, trimBlanks } from './field-names.ts'
+import { ownText } from './own-text.ts'
 
 /** The first value of a header; null when it is absent. `name` in lower case. */
 export function headerValue(headers: RawHeaders, name: string): string | null {
@@ -24,7 +25,7 @@ export function headerValues(headers: RawHeaders, name: string): string[] {
 }
 
 /** The same but for the case of `key`. Most names differ at once: nothing is lower-cased until the ends agree. */
-function isNamed(key: string, name: string): boolean {
+export function isNamed(key: string, name: string): boolean {
   const last = name.length - 1
   if (key.length !== last + 1) return false
   if (((key.charCodeAt(0) ^ name.charCodeAt(0)) & ~caseBit) !== 0) return false
@@ -123,16 +124,25 @@ const addressLike = /^[0-9a-f.:]{3,45}$/i
 /**
  * The headers of the request to the endpoint, but for those of the connection and of framing.
  * @param prefix what was cut off the path; empty when nothing was
+ * @param traceparent made here, in place of what the client said of a trace; null: what it said passes
  */
-export function requestHeaders(request: ExchangeRequest, origin: Origin, requestId: string, prefix: string): string[] {
+export function requestHeaders(
+  request: ExchangeRequest,
+  origin: Origin,
+  requestId: string,
+  prefix: string,
+  traceparent: string | null,
+): string[] {
   const { rawHeaders } = request
-  const headers = endToEnd(rawHeaders, origin.trusted ? role.droppedFromTrusted : role.droppedFromAnyone)
+  const replaced = traceparent === null ? 0 : role.trace
+  const headers = endToEnd(rawHeaders, replaced | (origin.trusted ? role.droppedFromTrusted : role.droppedFromAnyone))
   const way = origin.trusted ? wayBehind(request, prefix) : wayHere(request, prefix)
   // Added behind the others: no `Connection` takes away what the proxy says itself.
   headers.push('X-Forwarded-For', way.addresses, 'X-Forwarded-Proto', way.proto)
   if (way.host !== null) headers.push('X-Forwarded-Host', way.host)
   headers.push('X-Forwarded-Port', way.port)
   if (way.prefix !== '') headers.push('X-Forwarded-Prefix', way.prefix)
+  if (traceparent !== null) headers.push('traceparent', traceparent)
   headers.push('X-Request-Id', requestId, 'Via', request.httpVersion === '1.1' ? viaOfNew : viaOfOld)
   return headers
 }
@@ -180,10 +190,10 @@ export function responseHeaders(fromEndpoint: RawHeaders, requestId: string): st
   return headers
 }
 
-/** The client's request id when it is sane: 1 to 128 visible ASCII characters; else null. */
+/** The client's request id when it is sane: 1 to 128 visible ASCII characters; else null. A text of its own: it is kept. */
 export function saneRequestId(headers: RawHeaders): string | null {
   const id = headerValue(headers, 'x-request-id')
-  return id === null || id === '' || id.length > 128 || invisible.test(id) ? null : id
+  return id === null || id === '' || id.length > 128 || invisible.test(id) ? null : ownText(id)
 }
 
 const invisible = /[^!-~]/

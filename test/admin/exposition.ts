@@ -4,6 +4,15 @@ export interface ReadSample {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
+  /** Null: it has none. */
+  readonly exemplar: ReadExemplar | null
+}
+
+export interface ReadExemplar {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+  /** Seconds since 1970; null when it is not said. */
+  readonly timestamp: number | null
 }
 
 export interface ReadExposition {
@@ -16,6 +25,8 @@ export interface ReadExposition {
 }
 
 const samplePattern = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/s
+/** OpenMetrics 1.0: behind ` # `, labels, a value, and perhaps a timestamp. */
+const exemplarPattern = /^(.*) # \{(.*)\} (\S+)(?: (\d+(?:\.\d+)?))?$/s
 const labelPattern = /([a-zA-Z_]\w*)="((?:[^"\\]|\\["\\n])*)"(,|$)/y
 const suffixes: Readonly<Record<string, readonly string[]>> = {
   histogram: ['_bucket', '_sum', '_count'],
@@ -43,7 +54,8 @@ export function readExposition(body: string, format: 'text' | 'openmetrics' = 't
       }
       continue
     }
-    const match = samplePattern.exec(line)
+    const withExemplar = format === 'openmetrics' ? exemplarPattern.exec(line) : null
+    const match = samplePattern.exec(withExemplar?.[1] ?? line)
     if (match === null) throw new Error(`no sample: ${JSON.stringify(line)}`)
     const [, name = '', labelText = '', valueText = ''] = match
     const type = types.get(family) ?? ''
@@ -54,7 +66,9 @@ export function readExposition(body: string, format: 'text' | 'openmetrics' = 't
     const key = keyOf(name, labels)
     if (seen.has(key)) throw new Error(`series twice: ${key}`)
     seen.add(key)
-    samples.push({ name, labels, value: readNumber(valueText) })
+    const exemplar = withExemplar === null ? null : readExemplar(withExemplar)
+    if (exemplar !== null && !/_(bucket|total)$/.test(name)) throw new Error(`${name} may have no exemplar`)
+    samples.push({ name, labels, value: readNumber(valueText), exemplar })
   }
 
   const byKey = new Map(samples.map((sample) => [keyOf(sample.name, sample.labels), sample.value]))
@@ -64,6 +78,13 @@ export function readExposition(body: string, format: 'text' | 'openmetrics' = 't
     value: (name, labels = {}) => byKey.get(keyOf(name, labels)),
     all: (name) => samples.filter((sample) => sample.name === name),
   }
+}
+
+function readExemplar([, , labelText = '', value = '', timestamp]: RegExpExecArray): ReadExemplar {
+  const labels = readLabels(labelText)
+  const length = Object.entries(labels).reduce((sum, [name, text]) => sum + [...name, ...text].length, 0)
+  if (length > 128) throw new Error(`the labels of an exemplar have ${length} characters`)
+  return { labels, value: readNumber(value), timestamp: timestamp === undefined ? null : Number(timestamp) }
 }
 
 function readLabels(text: string): Record<string, string> {

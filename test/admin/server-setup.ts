@@ -50,6 +50,7 @@ export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', w
     catalog: () => plainCatalog,
     explaining,
     acceptCatalog: () => 0,
+    trail: { find: () => [], kept: () => ({ requests: 0, forMs: null }) },
     config: () => ({ listen: { port: 8080 }, token: '[redacted]' }),
     hands: { hands: noHands, viewService: () => null, services: () => [], onHand: () => {} },
     token: () => null,

@@ -7,7 +7,7 @@ import { createBalancer } from '../../src/balancer/balancer.ts'
 import type { Endpoint } from '../../src/balancer/endpoint.ts'
 import type { OutcomeKind } from '../../src/balancer/outcome.ts'
 import type { DataListener, LimitOptions } from '../../src/proxy/exchange.ts'
-import { createHandler } from '../../src/proxy/handle-exchange.ts'
+import { createHandler, type HandlerContext } from '../../src/proxy/handle-exchange.ts'
 import type { RequestRecord, RetryReason } from '../../src/proxy/observer.ts'
 import type { UpstreamOptions } from '../../src/proxy/policy.ts'
 import type { RetryOptions } from '../../src/proxy/retry.ts'
@@ -28,6 +28,8 @@ export interface ProxySetup {
   readonly basePath?: string
   /** Addresses whose X-Forwarded-* are believed. */
   readonly trustedProxies?: readonly string[]
+  /** What makes traces; nothing does when absent. */
+  readonly newTrace?: HandlerContext['newTrace']
 }
 
 export interface Proxy {
@@ -112,6 +114,7 @@ export async function startProxy({ engine }: EngineUnderTest, setup: ProxySetup)
     },
     now,
     newRequestId: () => `made-${++requestNumber}`,
+    newTrace: setup.newTrace ?? (() => null),
     onDefect: (error) => defects.push(error),
   })
   const listener = engine({ limits: allLimits, ...handler, onFailure: (error) => defects.push(error) })

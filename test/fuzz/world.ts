@@ -124,6 +124,7 @@ export async function startWorld({ name, engine }: FuzzedEngine, silence: Silenc
     },
     now: () => performance.now(),
     newRequestId: () => 'made',
+    newTrace: () => null,
     onDefect: (error) => defects.push(error),
   })
   const listener: DataListener = engine({

@@ -102,6 +102,7 @@ export function world(
     },
     now: () => 0,
     newRequestId: () => 'made',
+    newTrace: () => null,
     onDefect: (error) => defects.push(error),
   })
   const endpoints = () => balancer.viewService('s')?.endpoints ?? []

@@ -341,7 +341,7 @@ describe('the head of a request to the endpoint', () => {
 
   it('says of an untrusted client what the proxy knows itself', () => {
     const request = requestWith(lies, { secure: true, httpVersion: '1.0' })
-    expect(requestHeaders(request, { clientIp: '192.0.2.1', trusted: false }, 'id', '/s')).toEqual([
+    expect(requestHeaders(request, { clientIp: '192.0.2.1', trusted: false }, 'id', '/s', null)).toEqual([
       'Host',
       'h',
       'X-Forwarded-For',
@@ -362,7 +362,7 @@ describe('the head of a request to the endpoint', () => {
   })
 
   it('passes on what a trusted proxy says, and adds to it', () => {
-    expect(requestHeaders(requestWith(lies), { clientIp: '1.1.1.1', trusted: true }, 'id', '/s')).toEqual([
+    expect(requestHeaders(requestWith(lies), { clientIp: '1.1.1.1', trusted: true }, 'id', '/s', null)).toEqual([
       'Host',
       'h',
       'X-Real-IP',
@@ -391,14 +391,14 @@ describe('the head of a request to the endpoint', () => {
     const own = [...names, 'X-Request-Id', 'Via', 'Host']
     for (const trusted of [false, true]) {
       const request = requestWith(['Connection', own.join(', '), ...lies])
-      const sent = requestHeaders(request, { clientIp: '1.1.1.1', trusted }, 'id', '/s')
+      const sent = requestHeaders(request, { clientIp: '1.1.1.1', trusted }, 'id', '/s', null)
       expect(own.filter((name) => headerValue(sent, name.toLowerCase()) === null)).toEqual([])
-      expect(sent).toEqual(requestHeaders(requestWith(lies), { clientIp: '1.1.1.1', trusted }, 'id', '/s'))
+      expect(sent).toEqual(requestHeaders(requestWith(lies), { clientIp: '1.1.1.1', trusted }, 'id', '/s', null))
     }
   })
 
   it('leaves out what there is nothing to say about', () => {
-    expect(requestHeaders(requestWith([]), { clientIp: '192.0.2.1', trusted: false }, 'id', '')).toEqual([
+    expect(requestHeaders(requestWith([]), { clientIp: '192.0.2.1', trusted: false }, 'id', '', null)).toEqual([
       'X-Forwarded-For',
       '192.0.2.1',
       'X-Forwarded-Proto',
