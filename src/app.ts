@@ -9,8 +9,11 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { suspectCounts } from './admin/catalog.ts'
 import { healthLog, logChange } from './admin/event-log.ts'
+import { createLive } from './admin/live.ts'
 import { createLocalErrorLog } from './admin/local-errors.ts'
 import { createMetrics } from './admin/metrics.ts'
+import { createPageLoader } from './admin/page.ts'
+import type { Readiness } from './admin/readiness.ts'
 import { createAdminServer } from './admin/server.ts'
 import { createBalancer } from './balancer/balancer.ts'
 import type { Catalog, Endpoint } from './balancer/endpoint.ts'
@@ -77,11 +80,24 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     clientConnections: () => data.clientConnections(),
     upstreamConnections: () => data.upstreamConnections(),
   })
+  const live = createLive({
+    version,
+    engine: initial.engine,
+    now,
+    epochNow: Date.now,
+    view: balancer.view,
+    viewService: balancer.viewService,
+    knows: balancer.knows,
+    slots: metrics.services,
+    readiness,
+    catalog: () => following.status(),
+    onError: (err) => log.error({ err }, 'an open page could not be told what is new'),
+  })
   const accessLog = createAccessLog(log, () => settings.config.accessLog, Math.random)
   const localErrorLog = createLocalErrorLog(log, now)
   const observers = {
     ...metrics,
-    ...bothOf(metrics, healthLog(log)),
+    ...bothOf(bothOf(metrics, healthLog(log)), live.observer),
     onLocalError: (code, endpoint) => {
       metrics.onLocalError(code, endpoint)
       localErrorLog.onLocalError(code, endpoint)
@@ -116,8 +132,14 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     vitals: balancer.vitals,
     traffic: balancer.traffic,
     use: take,
-    onResult: metrics.onCatalog,
-    onDecisions: metrics.onDecisions,
+    onResult: (result) => {
+      metrics.onCatalog(result)
+      live.onCatalog()
+    },
+    onDecisions: (decisions) => {
+      metrics.onDecisions(decisions)
+      live.onDecisions(decisions)
+    },
   })
 
   /** Routes by this catalog from now on. True: that is another table than before. */
@@ -133,7 +155,12 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       for (const { name, left } of change.services) metrics.dropEndpoints(name, left.map(endpointIdOf))
     }
     logChange(log, change.services)
+    live.onTableChange(change.services)
     return true
+  }
+
+  function readiness(): Readiness {
+    return draining ? { ...following.readiness(), state: 'draining' } : following.readiness()
   }
 
   const admin = createAdminServer({
@@ -141,7 +168,9 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     engine: initial.engine,
     metrics,
     view: balancer.view,
-    readiness: () => (draining ? { ...following.readiness(), state: 'draining' } : following.readiness()),
+    readiness,
+    live,
+    page: createPageLoader(),
     catalog: () => following.status(),
     acceptCatalog: () => following.accept(),
     config: () => redactedConfig(settings.config),
@@ -167,6 +196,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
 
   async function close(): Promise<void> {
     draining = true
+    live.onCatalog()
     // First, so that nobody is sent here any more who asks for the proxies that there are.
     await registration?.close()
     const { drainDelayMs, drainTimeoutMs } = settings.config.shutdown

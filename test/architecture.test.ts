@@ -45,10 +45,16 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['balancer/observer.ts', 'balancer/view.ts', 'node:'],
     files: { 'proxy/engines/http-proxy.ts': ['npm:http-proxy'] },
   },
+  // What runs in a browser.
+  'admin/dashboard/': { values: ['admin/dashboard/', 'npm:lit-html', 'npm:lit-html/'] },
   'admin/': {
-    values: ['admin/', 'node:http', 'node:net'],
+    values: ['admin/', 'discovery/untrusted-text.ts', 'node:http', 'node:net'],
     types: [...parts, 'node:', 'npm:pino'],
-    files: { 'admin/metrics.ts': ['npm:prom-client'] },
+    files: {
+      'admin/metrics.ts': ['npm:prom-client'],
+      // esbuild in a checkout only.
+      'admin/page.ts': ['npm:esbuild', 'node:crypto', 'node:fs/promises', 'node:url'],
+    },
   },
   'config/': {
     values: ['config/', 'npm:zod', 'npm:yaml', 'node:fs', 'node:net', 'node:path'],

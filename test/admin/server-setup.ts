@@ -2,10 +2,12 @@
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { createPageLoader } from '../../src/admin/page.ts'
 import { type AdminDeps, type AdminServer, createAdminServer } from '../../src/admin/server.ts'
 import { endpointView, plainCatalog, serviceView, tableView } from './fixtures.ts'
 
 const running: AdminServer[] = []
+const loadPage = createPageLoader()
 
 /** For `afterEach`. */
 export async function closeAll(): Promise<void> {
@@ -41,6 +43,8 @@ export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', w
     readiness: () => ({ state: 'fresh', ageMs: 1234 }),
     catalog: () => plainCatalog,
     acceptCatalog: () => 0,
+    live: { connect: () => null, close: () => {} },
+    page: loadPage,
     config: () => ({ listen: { port: 8080 }, token: '[redacted]' }),
     ...deps,
   })

@@ -1,0 +1,202 @@
+/**
+ * How much traffic has each service had of late? Kept whether or not anybody looks, so that whoever opens the page sees
+ * what was before: every two seconds the counters are read, and requests and 5xx a second are written down for two
+ * minutes, durations for ten seconds. A service that had no request takes no memory; one that left gives its own back.
+ */
+
+import { durationBounds, isServerError, type ServiceSlot, unroutedService } from './counters.ts'
+
+export interface Traffic {
+  /** Requests a second. */
+  readonly rate: number
+  /** Share (0–1) of answers that were 5xx; null: there were none. */
+  readonly errorShare: number | null
+  readonly p50Ms: number | null
+  readonly p99Ms: number | null
+  /** Requests and 5xx a second, at the last tick. */
+  readonly last: readonly [number, number]
+}
+
+export interface History {
+  /** To be called every `tickMs`. */
+  sample(): void
+  /** Of the last ten to twelve seconds. */
+  traffic(service: string): Traffic
+  /** Of all services, and of requests that name none. */
+  total(): { readonly rate: number; readonly errorShare: number | null }
+  /** Two minutes of requests and 5xx a second, oldest first; empty when all are 0. */
+  past(service: string): { readonly rates: readonly number[]; readonly errors: readonly number[] }
+  /** Services that take memory. */
+  size(): number
+}
+
+export const tickMs = 2_000
+export const ticksKept = 60
+const windowTicks = 5
+const stored = windowTicks + 1
+const buckets = durationBounds.length + 1
+/** The buckets, and the number of 5xx behind them. */
+const reading = buckets + 1
+
+interface Series {
+  readonly slot: ServiceSlot
+  readonly rates: Float64Array
+  readonly errorRates: Float64Array
+  /** The last readings of the counters, `reading` numbers each. */
+  readonly readings: Float64Array
+}
+
+const quiet: Traffic = { rate: 0, errorShare: null, p50Ms: null, p99Ms: null, last: [0, 0] }
+
+/**
+ * @param now a clock in milliseconds that never goes back
+ * @param slots what is counted
+ * @param knows false: the table has forgotten the service
+ */
+export function createHistory(
+  now: () => number,
+  slots: ReadonlyMap<string, ServiceSlot>,
+  knows: (service: string) => boolean,
+): History {
+  const series = new Map<string, Series>()
+  // As if nothing had happened for ten seconds before the start.
+  const tickTimes = new Float64Array(stored).fill(now())
+  let tick = windowTicks
+
+  function seriesOf(name: string, slot: ServiceSlot): Series {
+    const known = series.get(name)
+    // A service that was forgotten and came back is counted anew.
+    if (known?.slot === slot) return known
+    const made = {
+      slot,
+      rates: new Float64Array(ticksKept),
+      errorRates: new Float64Array(ticksKept),
+      readings: new Float64Array(stored * reading),
+    }
+    series.set(name, made)
+    return made
+  }
+
+  function write({ slot, rates, errorRates, readings }: Series, seconds: number): void {
+    const before = ((tick - 1) % stored) * reading
+    const at = (tick % stored) * reading
+    let requests = 0
+    for (let bucket = 0; bucket < buckets; bucket++) {
+      const count = slot.durations[bucket] as number
+      requests += count - (readings[before + bucket] as number)
+      readings[at + bucket] = count
+    }
+    const errors = serverErrors(slot)
+    rates[tick % ticksKept] = seconds > 0 ? requests / seconds : 0
+    errorRates[tick % ticksKept] = seconds > 0 ? (errors - (readings[before + buckets] as number)) / seconds : 0
+    readings[at + buckets] = errors
+  }
+
+  /** Seconds of the window, and where its first reading is. */
+  function window(): { readonly seconds: number; readonly base: number } {
+    const oldest = (tick - windowTicks) % stored
+    return { seconds: Math.max(0.1, (now() - (tickTimes[oldest] as number)) / 1_000), base: oldest * reading }
+  }
+
+  function read(known: Series, base: number): { readonly counts: Float64Array; readonly requests: number } {
+    const counts = new Float64Array(buckets)
+    let requests = 0
+    for (let bucket = 0; bucket < buckets; bucket++) {
+      const count = (known.slot.durations[bucket] as number) - (known.readings[base + bucket] as number)
+      counts[bucket] = count
+      requests += count
+    }
+    return { counts, requests }
+  }
+
+  return {
+    sample() {
+      const before = tickTimes[tick % stored] as number
+      tick += 1
+      tickTimes[tick % stored] = now()
+      const seconds = (now() - before) / 1_000
+      for (const [name, slot] of slots) {
+        if (name === unroutedService || knows(name)) write(seriesOf(name, slot), seconds)
+      }
+      for (const [name, { slot }] of series) {
+        if (slots.get(name) !== slot || !(name === unroutedService || knows(name))) series.delete(name)
+      }
+    },
+    traffic(service) {
+      const slot = slots.get(service)
+      if (slot === undefined) return quiet
+      const known = seriesOf(service, slot)
+      const { seconds, base } = window()
+      const { counts, requests } = read(known, base)
+      if (requests === 0) return { ...quiet, last: lastOf(known, tick) }
+      const errors = serverErrors(slot) - (known.readings[base + buckets] as number)
+      return {
+        rate: threeDigits(requests / seconds),
+        errorShare: threeDigits(errors / requests),
+        p50Ms: threeDigits(quantileMs(counts, requests, 0.5)),
+        p99Ms: threeDigits(quantileMs(counts, requests, 0.99)),
+        last: lastOf(known, tick),
+      }
+    },
+    total() {
+      const { seconds, base } = window()
+      let requests = 0
+      let errors = 0
+      for (const known of series.values()) {
+        requests += read(known, base).requests
+        errors += serverErrors(known.slot) - (known.readings[base + buckets] as number)
+      }
+      return {
+        rate: threeDigits(requests / seconds),
+        errorShare: requests === 0 ? null : threeDigits(errors / requests),
+      }
+    },
+    past(service) {
+      const known = series.get(service)
+      if (known === undefined) return { rates: [], errors: [] }
+      return { rates: inOrder(known.rates, tick), errors: inOrder(known.errorRates, tick) }
+    },
+    size: () => series.size,
+  }
+}
+
+function lastOf({ rates, errorRates }: Series, tick: number): readonly [number, number] {
+  return [threeDigits(rates[tick % ticksKept] as number), threeDigits(errorRates[tick % ticksKept] as number)]
+}
+
+function inOrder(ring: Float64Array, tick: number): readonly number[] {
+  if (ring.every((value) => value === 0)) return []
+  return Array.from(ring, (_, at) => threeDigits(ring[(tick + 1 + at) % ticksKept] as number))
+}
+
+function serverErrors({ requests }: ServiceSlot): number {
+  let errors = 0
+  for (const [key, count] of requests) if (isServerError(key)) errors += count
+  return errors
+}
+
+/** Three digits are what anybody reads; more would make every row another one each second. */
+export function threeDigits(value: number): number {
+  return value === 0 || Number.isInteger(value) ? value : Number(value.toPrecision(3))
+}
+
+/**
+ * The estimate that Prometheus makes: as if durations lay evenly within their bucket. Above the last bound there is
+ * nothing to go by, so it is that bound.
+ * @param counts one for each bound of `durationBounds` and one for what is above the last
+ * @param total their sum, above 0
+ * @param quantile 0–1
+ */
+export function quantileMs(counts: ArrayLike<number>, total: number, quantile: number): number {
+  const rank = quantile * total
+  let below = 0
+  for (const [index, bound] of durationBounds.entries()) {
+    const count = counts[index] as number
+    if (count > 0 && below + count >= rank) {
+      const lower = index === 0 ? 0 : (durationBounds[index - 1] as number)
+      return (lower + ((bound - lower) * (rank - below)) / count) * 1_000
+    }
+    below += count
+  }
+  return (durationBounds.at(-1) as number) * 1_000
+}
