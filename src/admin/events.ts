@@ -25,7 +25,9 @@ export const eventsKept = 100
 /** More services than that in one change are told of together. */
 const servicesAtOnce = 12
 const namesAtOnce = 4
-const panicEveryMs = 10_000
+/** What goes on and on is told of one endpoint, or of one service, so often. */
+const againAfterMs = 30_000
+const mostRemembered = 1_000
 const longestName = 120
 const longestText = 300
 
@@ -58,7 +60,7 @@ const readinessTexts: Readonly<Record<ReadinessState, readonly [Tone, string]>> 
  */
 export function createFeed(epochNow: () => number, onEvent: (services: readonly string[]) => void): Feed {
   const kept: FeedEvent[] = []
-  const panics = new Map<string, number>()
+  const told = new Map<string, number>()
   let readiness: ReadinessState | null = null
   let id = 0
 
@@ -68,6 +70,14 @@ export function createFeed(epochNow: () => number, onEvent: (services: readonly 
     kept.push({ id, atMs: epochNow(), kind, tone, service: name, text: printable(text, longestText) })
     if (kept.length > eventsKept) kept.shift()
     onEvent(service === null ? others : [service])
+  }
+
+  function isNews(key: string): boolean {
+    const nowMs = epochNow()
+    if (Math.abs(nowMs - (told.get(key) ?? 0)) < againAfterMs) return false
+    if (told.size >= mostRemembered) told.clear()
+    told.set(key, nowMs)
+    return true
   }
 
   function membership({ name, joined, left, reweighted }: ServiceChange): void {
@@ -82,15 +92,14 @@ export function createFeed(epochNow: () => number, onEvent: (services: readonly 
     onEjected: (service, endpoint, reason, forMs) =>
       add('ejected', 'bad', service, `${endpoint}: ${reason}, for ${Math.round(forMs / 1_000)} s`),
     onRestored: (service, endpoint) => add('restored', 'good', service, `${endpoint} is back in rotation`),
-    onWithheld: (service, endpoint, due, withheld) =>
-      add('withheld', 'warn', service, `${endpoint} is due for ${due} and stays: ${withheldTexts[withheld]}`),
+    onWithheld(service, endpoint, due, withheld) {
+      if (!isNews(`withheld ${service} ${endpoint}`)) return
+      add('withheld', 'warn', service, `${endpoint} is due for ${due} and stays: ${withheldTexts[withheld]}`)
+    },
     onDrained: (service, endpoint, by) => add('drained', 'warn', service, `${endpoint} by ${by}`),
     onUndrained: (service, endpoint, by) => add('undrained', 'good', service, `${endpoint} by ${by}`),
     onPanicPick(service) {
-      const nowMs = epochNow()
-      if (nowMs - (panics.get(service) ?? 0) < panicEveryMs) return
-      if (panics.size >= 1_000) panics.clear()
-      panics.set(service, nowMs)
+      if (!isNews(`panic ${service}`)) return
       add('panic', 'bad', service, 'every endpoint is ejected: requests go to them all the same')
     },
     onTableChange(changes) {

@@ -60,7 +60,8 @@ export function createHistory(
 ): History {
   const series = new Map<string, Series>()
   // As if nothing had happened for ten seconds before the start.
-  const tickTimes = new Float64Array(stored).fill(now())
+  const startMs = now()
+  const tickTimes = Float64Array.from({ length: stored }, (_, at) => startMs - (windowTicks - at) * tickMs)
   let tick = windowTicks
 
   function seriesOf(name: string, slot: ServiceSlot): Series {

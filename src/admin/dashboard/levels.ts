@@ -53,7 +53,7 @@ export function verdictOf(row: Row): Verdict {
     of(f, 'failing, still in'),
     of(u, 'held'),
     of(d, 'drained'),
-    of(a, 'kept out by the catalog'),
+    of(a, 'kept out'),
   ]
   const reason = out.filter((text) => text !== '').join(' · ')
   if (!row.inCatalog) {

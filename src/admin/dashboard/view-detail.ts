@@ -44,7 +44,9 @@ function endpointView(endpoint: EndpointDetail, most: number, atMs: number): Tem
             .map((fault) => `${clockText(fault.atMs)} ${fault.what}`)
             .join(' · ')}</span>`
     }`
-  return line(block, id, instance, because, since, shareView(endpoint, most), inFlight)
+  // Of one that is out, only what it has yet to finish is worth a word.
+  const flying = inFlight === 0 && (block === 'e' || block === 'd') ? null : inFlight
+  return line(block, id, instance, because, since, shareView(endpoint, most), flying)
 }
 
 function line(
