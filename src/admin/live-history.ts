@@ -20,7 +20,7 @@ export interface Traffic {
 export interface History {
   /** To be called every `tickMs`. */
   sample(): void
-  /** Of the last ten to twelve seconds. */
+  /** Of the ten seconds before the last tick: between two ticks it stays the same, so that rows do. */
   traffic(service: string): Traffic
   /** Of all services, and of requests that name none. */
   total(): { readonly rate: number; readonly errorShare: number | null }
@@ -44,6 +44,8 @@ interface Series {
   readonly errorRates: Float64Array
   /** The last readings of the counters, `reading` numbers each. */
   readonly readings: Float64Array
+  /** Of the last tick; null: nobody has asked. */
+  traffic: Traffic | null
 }
 
 const quiet: Traffic = { rate: 0, errorShare: null, p50Ms: null, p99Ms: null, last: [0, 0] }
@@ -73,12 +75,14 @@ export function createHistory(
       rates: new Float64Array(ticksKept),
       errorRates: new Float64Array(ticksKept),
       readings: new Float64Array(stored * reading),
+      traffic: null,
     }
     series.set(name, made)
     return made
   }
 
-  function write({ slot, rates, errorRates, readings }: Series, seconds: number): void {
+  function write(known: Series, seconds: number): void {
+    const { slot, rates, errorRates, readings } = known
     const before = ((tick - 1) % stored) * reading
     const at = (tick % stored) * reading
     let requests = 0
@@ -91,23 +95,36 @@ export function createHistory(
     rates[tick % ticksKept] = seconds > 0 ? requests / seconds : 0
     errorRates[tick % ticksKept] = seconds > 0 ? (errors - (readings[before + buckets] as number)) / seconds : 0
     readings[at + buckets] = errors
+    known.traffic = null
   }
 
-  /** Seconds of the window, and where its first reading is. */
-  function window(): { readonly seconds: number; readonly base: number } {
-    const oldest = (tick - windowTicks) % stored
-    return { seconds: Math.max(0.1, (now() - (tickTimes[oldest] as number)) / 1_000), base: oldest * reading }
+  /** What the last reading has more than the one ten seconds before it: the buckets, and 5xx behind them. */
+  function grown({ readings }: Series): Float64Array {
+    const newest = (tick % stored) * reading
+    const oldest = ((tick - windowTicks) % stored) * reading
+    return Float64Array.from({ length: reading }, (_, at) => {
+      return (readings[newest + at] as number) - (readings[oldest + at] as number)
+    })
   }
 
-  function read(known: Series, base: number): { readonly counts: Float64Array; readonly requests: number } {
-    const counts = new Float64Array(buckets)
-    let requests = 0
-    for (let bucket = 0; bucket < buckets; bucket++) {
-      const count = (known.slot.durations[bucket] as number) - (known.readings[base + bucket] as number)
-      counts[bucket] = count
-      requests += count
+  function windowSeconds(): number {
+    const ms = (tickTimes[tick % stored] as number) - (tickTimes[(tick - windowTicks) % stored] as number)
+    return Math.max(0.001, ms / 1_000)
+  }
+
+  function trafficOf(known: Series): Traffic {
+    const at = tick % ticksKept
+    const last = [threeDigits(known.rates[at] as number), threeDigits(known.errorRates[at] as number)] as const
+    const counts = grown(known)
+    const requests = sumOfBuckets(counts)
+    if (requests === 0) return { ...quiet, last }
+    return {
+      rate: threeDigits(requests / windowSeconds()),
+      errorShare: threeDigits((counts[buckets] as number) / requests),
+      p50Ms: threeDigits(quantileMs(counts, requests, 0.5)),
+      p99Ms: threeDigits(quantileMs(counts, requests, 0.99)),
+      last,
     }
-    return { counts, requests }
   }
 
   return {
@@ -124,33 +141,21 @@ export function createHistory(
       }
     },
     traffic(service) {
-      const slot = slots.get(service)
-      if (slot === undefined) return quiet
-      const known = seriesOf(service, slot)
-      const { seconds, base } = window()
-      const { counts, requests } = read(known, base)
-      if (requests === 0) return { ...quiet, last: lastOf(known, tick) }
-      const errors = serverErrors(slot) - (known.readings[base + buckets] as number)
-      return {
-        rate: threeDigits(requests / seconds),
-        errorShare: threeDigits(errors / requests),
-        p50Ms: threeDigits(quantileMs(counts, requests, 0.5)),
-        p99Ms: threeDigits(quantileMs(counts, requests, 0.99)),
-        last: lastOf(known, tick),
-      }
+      const known = series.get(service)
+      if (known === undefined) return quiet
+      known.traffic ??= trafficOf(known)
+      return known.traffic
     },
     total() {
-      const { seconds, base } = window()
       let requests = 0
       let errors = 0
       for (const known of series.values()) {
-        requests += read(known, base).requests
-        errors += serverErrors(known.slot) - (known.readings[base + buckets] as number)
+        const counts = grown(known)
+        requests += sumOfBuckets(counts)
+        errors += counts[buckets] as number
       }
-      return {
-        rate: threeDigits(requests / seconds),
-        errorShare: requests === 0 ? null : threeDigits(errors / requests),
-      }
+      const errorShare = requests === 0 ? null : threeDigits(errors / requests)
+      return { rate: threeDigits(requests / windowSeconds()), errorShare }
     },
     past(service) {
       const known = series.get(service)
@@ -161,8 +166,10 @@ export function createHistory(
   }
 }
 
-function lastOf({ rates, errorRates }: Series, tick: number): readonly [number, number] {
-  return [threeDigits(rates[tick % ticksKept] as number), threeDigits(errorRates[tick % ticksKept] as number)]
+function sumOfBuckets(counts: Float64Array): number {
+  let sum = 0
+  for (let bucket = 0; bucket < buckets; bucket++) sum += counts[bucket] as number
+  return sum
 }
 
 function inOrder(ring: Float64Array, tick: number): readonly number[] {
@@ -178,7 +185,9 @@ function serverErrors({ requests }: ServiceSlot): number {
 
 /** Three digits are what anybody reads; more would make every row another one each second. */
 export function threeDigits(value: number): number {
-  return value === 0 || Number.isInteger(value) ? value : Number(value.toPrecision(3))
+  if (value <= 0 || Number.isInteger(value)) return value
+  const scale = 10 ** (2 - Math.floor(Math.log10(value)))
+  return Math.round(value * scale) / scale
 }
 
 /**

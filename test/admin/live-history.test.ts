@@ -30,16 +30,17 @@ describe('traffic of late', () => {
     })
   })
 
-  it('counts what came since the last tick, and what came within ten seconds', () => {
+  it('is that of the ten seconds before the last tick', () => {
     const { history, requests, tick } = setup()
     requests('quotes', 20)
-    expect(history.traffic('quotes')).toMatchObject({ rate: 2, errorShare: 0, last: [0, 0] })
     tick()
     requests('quotes', 4, 503)
+    expect(history.traffic('quotes')).toMatchObject({ rate: 2, errorShare: 0, last: [10, 0] })
     tick()
     expect(history.traffic('quotes')).toMatchObject({ rate: 2.4, errorShare: 0.167, last: [2, 2] })
-    // The first ones are twelve seconds ago, the others ten.
-    tick(4)
+    tick(3)
+    expect(history.traffic('quotes')).toMatchObject({ rate: 2.4, last: [0, 0] })
+    tick()
     expect(history.traffic('quotes')).toMatchObject({ rate: 0.4, errorShare: 1 })
     tick()
     expect(history.traffic('quotes')).toMatchObject({ rate: 0, errorShare: null, p99Ms: null })
@@ -60,6 +61,7 @@ describe('traffic of late', () => {
     tick(7)
     requests('quotes', 98, 200, 4)
     requests('quotes', 2, 200, 90)
+    tick()
     const { p50Ms, p99Ms } = history.traffic('quotes')
     expect(p50Ms).toBeGreaterThan(2.5)
     expect(p50Ms).toBeLessThanOrEqual(5)

@@ -16,6 +16,9 @@ describe('what a page is told first', () => {
     const world = await startLiveWorld([accounts, quotes])
     for (let number = 0; number < 30; number++) world.request('quotes', number < 3 ? 503 : 200)
     world.live.observer.onEjected('quotes', '10.0.0.1:81', 'fault-rate', 30_000)
+    // Traffic is that until the last tick.
+    const before = await openReader(world.port)
+    await before.frame('a tick', ({ tick }) => tick)
     const { states, headers } = await openReader(world.port)
     expect(headers['content-type']).toBe('text/event-stream')
     const [state] = states
