@@ -176,7 +176,10 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     config: () => redactedConfig(settings.config),
     onError: (err) => log.error({ err }, 'the admin listener failed'),
   })
-  const adminPort = await admin.listen(initial.admin.host, initial.admin.port)
+  const adminPort = await admin.listen(initial.admin.host, initial.admin.port).catch((error: unknown) => {
+    live.close()
+    throw error
+  })
   log.info({ host: initial.admin.host, port: adminPort }, 'the admin listener is open')
 
   await following.start()

@@ -17,13 +17,15 @@ export interface Traffic {
   readonly last: readonly [number, number]
 }
 
+export type Totals = Pick<Traffic, 'rate' | 'errorShare'>
+
 export interface History {
   /** To be called every `tickMs`. */
   sample(): void
   /** Of the ten seconds before the last tick: between two ticks it stays the same, so that rows do. */
   traffic(service: string): Traffic
   /** Of all services, and of requests that name none. */
-  total(): { readonly rate: number; readonly errorShare: number | null }
+  total(): Totals
   /** Two minutes of requests and 5xx a second, oldest first; empty when all are 0. */
   past(service: string): { readonly rates: readonly number[]; readonly errors: readonly number[] }
   /** Services that take memory. */
@@ -65,6 +67,7 @@ export function createHistory(
   const startMs = now()
   const tickTimes = Float64Array.from({ length: stored }, (_, at) => startMs - (windowTicks - at) * tickMs)
   let tick = windowTicks
+  let totals: Totals | null = null
 
   function seriesOf(name: string, slot: ServiceSlot): Series {
     const known = series.get(name)
@@ -102,9 +105,11 @@ export function createHistory(
   function grown({ readings }: Series): Float64Array {
     const newest = (tick % stored) * reading
     const oldest = ((tick - windowTicks) % stored) * reading
-    return Float64Array.from({ length: reading }, (_, at) => {
-      return (readings[newest + at] as number) - (readings[oldest + at] as number)
-    })
+    const counts = new Float64Array(reading)
+    for (let at = 0; at < reading; at++) {
+      counts[at] = (readings[newest + at] as number) - (readings[oldest + at] as number)
+    }
+    return counts
   }
 
   function windowSeconds(): number {
@@ -127,8 +132,21 @@ export function createHistory(
     }
   }
 
+  function totalsOfAll(): Totals {
+    let requests = 0
+    let errors = 0
+    for (const known of series.values()) {
+      const counts = grown(known)
+      requests += sumOfBuckets(counts)
+      errors += counts[buckets] as number
+    }
+    const errorShare = requests === 0 ? null : threeDigits(errors / requests)
+    return { rate: threeDigits(requests / windowSeconds()), errorShare }
+  }
+
   return {
     sample() {
+      totals = null
       const before = tickTimes[tick % stored] as number
       tick += 1
       tickTimes[tick % stored] = now()
@@ -147,15 +165,8 @@ export function createHistory(
       return known.traffic
     },
     total() {
-      let requests = 0
-      let errors = 0
-      for (const known of series.values()) {
-        const counts = grown(known)
-        requests += sumOfBuckets(counts)
-        errors += counts[buckets] as number
-      }
-      const errorShare = requests === 0 ? null : threeDigits(errors / requests)
-      return { rate: threeDigits(requests / windowSeconds()), errorShare }
+      totals ??= totalsOfAll()
+      return totals
     },
     past(service) {
       const known = series.get(service)

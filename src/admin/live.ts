@@ -189,7 +189,7 @@ export function createLive(deps: LiveDeps): Live {
     const { suspects, snapshot } = deps.catalog()
     return {
       readiness: state,
-      ageMs,
+      ageMs: ageMs === null ? null : Math.round(ageMs),
       ...suspectCounts(suspects),
       fromSnapshot: snapshot?.inUse === true,
       ...history.total(),

@@ -4,10 +4,12 @@
  * sparklines are full.
  */
 
+import { mkdir, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { scoped } from '../drills/scope.ts'
 import { launchChromium } from './chromium.ts'
 import { type Kind, startFleet } from './fleet.ts'
+import { withPalette } from './png.ts'
 
 const [folder = 'docs/images', seconds = '125'] = process.argv.slice(2)
 
@@ -45,34 +47,32 @@ const ills: Readonly<Record<string, NonNullable<Kind['ills']>>> = {
 }
 
 const sick = healthy.map((kind) => ({ ...kind, ills: ills[kind.name] ?? {} }))
+// The dark one where it is looked at by night.
 const fleets = [
-  ['healthy', healthy, ''],
-  ['sick', sick, '#open=orders&open=search'],
-  ['empty', [], ''],
+  { name: 'healthy', kinds: healthy, hash: '', colorScheme: 'light' },
+  { name: 'sick', kinds: sick, hash: '#open=orders&open=search', colorScheme: 'dark' },
+  { name: 'empty', kinds: [], hash: '', colorScheme: 'light' },
 ] as const
 const sizes = [
-  [1440, 900],
-  [390, 844],
-] as const
+  { width: 1440, height: 900 },
+  { width: 390, height: 844 },
+]
 
+await mkdir(folder, { recursive: true })
 await scoped(async (scope) => {
   const browser = await launchChromium()
   scope.onEnd(() => browser.close())
-  const urls = await Promise.all(fleets.map(async ([, kinds]) => (await startFleet(scope, kinds)).url))
+  const urls = await Promise.all(fleets.map(async ({ kinds }) => (await startFleet(scope, kinds)).url))
   await sleep(Number(seconds) * 1_000)
-  for (const [index, [name, , hash]] of fleets.entries()) {
-    for (const [width, height] of sizes) {
-      // The dark one where nobody looks for long: at what is sick, at night.
-      for (const colorScheme of ['light', 'dark'] as const) {
-        const page = await browser.newPage({ viewport: { width, height }, colorScheme })
-        page.on('console', (message) => process.stderr.write(`${name}: ${message.text()}\n`))
-        await page.goto(`${urls[index]}/${hash}`)
-        await page.waitForSelector('.tiles')
-        await sleep(2_500)
-        const suffix = colorScheme === 'light' ? '' : '-dark'
-        await page.screenshot({ path: `${folder}/page-${name}-${width}${suffix}.png` })
-        await page.close()
-      }
+  for (const [index, { name, hash, colorScheme }] of fleets.entries()) {
+    for (const viewport of sizes) {
+      const page = await browser.newPage({ viewport, colorScheme })
+      page.on('console', (message) => process.stderr.write(`${name}: ${message.text()}\n`))
+      await page.goto(`${urls[index]}/${hash}`)
+      await page.waitForSelector('.tiles')
+      await sleep(2_500)
+      await writeFile(`${folder}/page-${name}-${viewport.width}.png`, withPalette(await page.screenshot()))
+      await page.close()
     }
   }
 })
