@@ -26,7 +26,7 @@ export const eventsKept = 100
 const servicesAtOnce = 12
 const namesAtOnce = 4
 /** What goes on and on is told of one endpoint, or of one service, so often. */
-const againAfterMs = 30_000
+const againAfterMs = 60_000
 const mostRemembered = 1_000
 const longestName = 120
 const longestText = 300

@@ -13,6 +13,7 @@ export const mostBlocks = 48
 /** So many endpoints, and so many absent instances, are told of a service that is opened. */
 export const mostDetails = 100
 const longestText = 300
+const longestCause = 90
 const panicShownMs = 10_000
 
 type FindSuspect = (service: string, endpoint: string) => SuspectDetail | null
@@ -26,6 +27,7 @@ export function cheapFinder(status: CatalogStatus): FindSuspect {
 export function rowOf(service: ServiceView, name: string, traffic: Traffic, find: FindSuspect): Row {
   const counts: Partial<Record<Block, number>> = {}
   let blocks = ''
+  let cause = ''
   let inFlight = 0
   const add = (block: Block): void => {
     counts[block] = (counts[block] ?? 0) + 1
@@ -34,11 +36,24 @@ export function rowOf(service: ServiceView, name: string, traffic: Traffic, find
   for (const view of service.endpoints) {
     inFlight += view.inFlight
     add(blockOf(view, find(service.name, view.endpoint.id)))
+    if (cause === '') cause = causeOf(view)
   }
-  for (const each of service.absent) if (each.unread !== true) add('a')
+  for (const each of service.absent) {
+    if (each.unread !== true) add('a')
+    if (cause === '') cause = printable(each.reason, longestCause)
+  }
   const { picks, agoMs } = service.panic
   const panic = picks > 0 && agoMs !== null && agoMs < panicShownMs
-  return { name, inCatalog: service.inCatalog, blocks, counts, panic, inFlight, ...traffic }
+  return { name, inCatalog: service.inCatalog, blocks, counts, cause, panic, inFlight, ...traffic }
+}
+
+/** What requests to it came to, if it fails; what a person said, if one did. */
+function causeOf({ state, withheld, drained, faults, lastEjection }: EndpointView): string {
+  if (state === 'drained') return printable(`by ${drained?.by ?? 'somebody'}`, longestCause)
+  if (state === 'healthy' && withheld === null) return ''
+  if (lastEjection !== null && lastEjection.by !== null) return printable(`by ${lastEjection.by}`, longestCause)
+  const fault = faults.at(-1) ?? lastEjection?.faults.at(-1)
+  return fault === undefined ? '' : printable(outcomeText(fault.outcome), longestCause)
 }
 
 function blockOf(view: EndpointView, suspect: SuspectDetail | null): Exclude<Block, 'a'> {

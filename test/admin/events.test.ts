@@ -106,7 +106,7 @@ describe('it stays readable and small', () => {
       'withheld quotes',
       'panic accounts',
     ])
-    clock.ms += 31_000
+    clock.ms += 61_000
     feed.onPanicPick('quotes')
     expect(told()).toHaveLength(4)
   })

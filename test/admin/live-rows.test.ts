@@ -30,6 +30,19 @@ describe('a row', () => {
     })
   })
 
+  it('says in a few words what is wrong with the first one that is not as it should be', () => {
+    const refused = [{ agoMs: 5, outcome: { kind: 'connect-failed', code: 'ECONNREFUSED' }, request: null }] as const
+    const absent = [{ instance: 'q-9', address: '10.0.0.9:80', reason: `in maintenance mode${'!'.repeat(200)}` }]
+    const cause = (...endpoints: readonly ReturnType<typeof endpointView>[]) =>
+      rowOf(serviceView('q', { endpoints, absent }), 'q', traffic, nobody).cause
+    expect(cause(endpointView(80), endpointView(81, { state: 'ejected', faults: refused }))).toBe(
+      'no connection: ECONNREFUSED',
+    )
+    expect(cause(endpointView(80, { state: 'drained', drained: { by: 'pat', agoMs: 5 } }))).toBe('by pat')
+    // A healthy one has had faults, too.
+    expect(cause(endpointView(80, { faults: refused }))).toMatch(/^in maintenance mode!+…$/)
+  })
+
   it('tells of panic while it is of late', () => {
     const at = (agoMs: number) => rowOf(serviceView('q', { panic: { picks: 3, agoMs } }), 'q', traffic, nobody).panic
     expect([at(500), at(60_000)]).toEqual([true, false])

@@ -55,7 +55,7 @@ export function verdictOf(row: Row): Verdict {
     of(d, 'drained'),
     of(a, 'kept out'),
   ]
-  const reason = out.filter((text) => text !== '').join(' · ')
+  const reason = [...out, row.cause].filter((text) => text !== '').join(' · ')
   if (!row.inCatalog) {
     return row.rate > 0
       ? { level: 'down', reason: 'left the catalog, and is asked for' }

@@ -20,6 +20,8 @@ export interface Row {
   readonly blocks: string
   /** How many there are of each; what is zero is left out. */
   readonly counts: Readonly<Partial<Record<Block, number>>>
+  /** What is wrong with the first one that is not as it should be, in a few words; empty: there is nothing to say. */
+  readonly cause: string
   /** Requests went to ejected endpoints of late, because there were no others. */
   readonly panic: boolean
   /** Requests a second. */

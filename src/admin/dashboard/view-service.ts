@@ -28,7 +28,7 @@ function row(entry: Entry, isOpen: boolean, isCurrent: boolean, actions: Actions
     <div role="cell" class="state">${shape(level)}<b>${levelWord(level)}</b></div>
     <div role="rowheader" class="name">
       <button class="open" aria-expanded=${isOpen} tabindex=${isCurrent ? 0 : -1} data-name=${name} @focus=${() => actions.focus(name)}>${name}</button>
-      <span class="reason">${reason}</span>
+      <span class="reason" title=${reason}>${reason}</span>
     </div>
     <div role="cell" class="blocks" aria-label=${blocksInWords(row)} title=${blocksInWords(row)}>
       ${Array.from(blocks, (block) => html`<i class="b b-${block}"></i>`)}${more > 0 ? html`<span class="more">+${more}</span>` : nothing}

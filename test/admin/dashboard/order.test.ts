@@ -5,7 +5,7 @@ import { ordered, type SortKey } from '../../../src/admin/dashboard/order.ts'
 
 function row(name: string, fields: Partial<Row> = {}): Row {
   return {
-    ...{ name, inCatalog: true, blocks: '', counts: { h: 3 }, panic: false, rate: 0, errorShare: null },
+    ...{ name, inCatalog: true, blocks: '', counts: { h: 3 }, cause: '', panic: false, rate: 0, errorShare: null },
     ...{ p50Ms: null, p99Ms: null, inFlight: 0, last: [0, 0] },
     ...fields,
   }
@@ -16,6 +16,12 @@ describe('how a service is, in one word', () => {
     ['all healthy', {}, 'ok', ''],
     ['one ejected', { counts: { h: 2, e: 1 } }, 'sick', '1 ejected'],
     ['one failing that may not be ejected', { counts: { h: 2, f: 1 } }, 'sick', '1 failing, still in'],
+    [
+      'one ejected, and one sees why',
+      { counts: { h: 1, e: 1 }, cause: 'answered 500' },
+      'sick',
+      '1 ejected · answered 500',
+    ],
     ['all ejected', { counts: { e: 2 } }, 'down', '2 ejected'],
     ['all ejected and asked', { counts: { e: 2 }, panic: true }, 'down', '2 ejected · asked all the same'],
     ['all drained', { counts: { d: 2 } }, 'down', '2 drained'],

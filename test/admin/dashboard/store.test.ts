@@ -8,7 +8,7 @@ const header: Header = {
 
 function row(name: string, fields: Partial<Row> = {}): Row {
   return {
-    ...{ name, inCatalog: true, blocks: 'h', counts: { h: 1 }, panic: false, rate: 0, errorShare: null },
+    ...{ name, inCatalog: true, blocks: 'h', counts: { h: 1 }, cause: '', panic: false, rate: 0, errorShare: null },
     ...{ p50Ms: null, p99Ms: null, inFlight: 0, last: [0, 0] },
     ...fields,
   }
