@@ -39,6 +39,12 @@ export function createStreams(onEmpty: () => void): Streams {
     hasRoom: () => !isClosed && all.size < mostStreams,
     all,
     add(response, opened, choosesItself, first) {
+      // Who has left meanwhile would never be said to leave; and others may have taken the last place.
+      if (response.destroyed) return
+      if (isClosed || all.size >= mostStreams) {
+        response.end()
+        return
+      }
       const opening = eventBytes('state', first)
       const most = mostBufferedBytes + opening.length
       const sendBytes = (bytes: Buffer): void => {

@@ -233,7 +233,8 @@ export function createLive(deps: LiveDeps): Live {
         const names = new Set((opened ?? []).slice(0, mostOpened).flatMap((label) => labels.named(label) ?? []))
         if (opened === null) openSmallFleet(names, [...views.values()])
         streams.add(response, names, opened === null, stateJson(names, build, views))
-        frameTimer ??= setInterval(guarded(sendFrame), frameMs).unref()
+        if (streams.all.size === 0) rest()
+        else frameTimer ??= setInterval(guarded(sendFrame), frameMs).unref()
       }
     },
     close() {

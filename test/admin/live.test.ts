@@ -3,7 +3,7 @@ import { mostStreams } from '../../src/admin/live-streams.ts'
 import { waitFor } from '../support/wait.ts'
 import { endpointView, plainCatalog, serviceView, suspect } from './fixtures.ts'
 import { openReader, startLiveWorld } from './live-world.ts'
-import { closeAll, raw } from './server-setup.ts'
+import { closeAll, open, raw } from './server-setup.ts'
 
 afterEach(closeAll)
 
@@ -161,6 +161,16 @@ describe('how much it may cost', () => {
     expect(refused.status).toBe(503)
     expect(refused.headers['retry-after']).toBe('10')
     readers[0]?.close()
+    await waitFor('room again', async () => (await openReader(world.port)).status === 200)
+  })
+
+  it('is bounded when very many ask in the same moment', async () => {
+    const world = await startLiveWorld([quotes])
+    const ask = 'GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    const sockets = await Promise.all(Array.from({ length: mostStreams + 20 }, () => open(world.port, ask)))
+    // Those that were let in stay, and whoever was not is told to ask again or let go.
+    await waitFor('no room is left', async () => (await openReader(world.port)).status === 503)
+    for (const socket of sockets) socket.destroy()
     await waitFor('room again', async () => (await openReader(world.port)).status === 200)
   })
 

@@ -1,9 +1,10 @@
 /** Does the live page work in a real browser? Over a real admin listener, with a table that the test makes up. */
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { mostStreams } from '../../src/admin/live-streams.ts'
 import type { ServiceView } from '../../src/balancer/view.ts'
 import { endpointView, serviceView } from '../admin/fixtures.ts'
-import { startLiveWorld } from '../admin/live-world.ts'
+import { openReader, startLiveWorld } from '../admin/live-world.ts'
 import { closeAll } from '../admin/server-setup.ts'
 import { waitFor } from '../support/wait.ts'
 import { closeBrowser, closePages, openPage, violationsOf } from './browser.ts'
@@ -39,7 +40,6 @@ function numbered(count: number): ServiceView[] {
 }
 
 describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skipped: ${why})`}`, () => {
-  beforeAll(() => {}, 60_000)
   afterEach(async () => {
     await closePages()
     await closeAll()
@@ -167,6 +167,16 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
     await page.locator('.lv-down .open').waitFor()
     expect(await banner.isVisible()).toBe(false)
     expect(await page.locator(names).allTextContents()).toEqual(['mail'])
+  })
+
+  it('says so when as many pages are open as there may be, and gets in when one is closed', async () => {
+    const world = await startLiveWorld([healthy])
+    const readers = await Promise.all(Array.from({ length: mostStreams }, () => openReader(world.port)))
+    const { page } = await openPage(world.url)
+    await page.locator('.banner').getByText('Too many pages are open').waitFor()
+    readers[0]?.close()
+    await page.locator('.lv-ok .open').waitFor()
+    expect(await page.locator('.banner').isVisible()).toBe(false)
   })
 
   it('says what to do when there is nothing to show', async () => {

@@ -25,6 +25,9 @@ export function listenToKeys(targets: KeyTargets): void {
       event.preventDefault()
       return
     }
+    // The list of events is scrolled by the same keys.
+    const isInFeed = event.target instanceof Element && event.target.closest('.feed ol') !== null
+    if (isInFeed && /^(Arrow|Home)/.test(event.key)) return
     const sort = sortKeys.get(event.key)
     if (event.key === '/') filter?.focus()
     else if (event.key === 'Escape') targets.filter('')
