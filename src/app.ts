@@ -10,9 +10,11 @@ import type { Logger } from 'pino'
 import { suspectCounts } from './admin/catalog.ts'
 import { healthLog, logChange } from './admin/event-log.ts'
 import { createHandLog, createRefusalLog } from './admin/hand-log.ts'
+import { createLive } from './admin/live.ts'
 import { createLocalErrorLog } from './admin/local-errors.ts'
 import { readPortUse } from './admin/local-ports.ts'
 import { createMetrics } from './admin/metrics.ts'
+import { createPageLoader } from './admin/page.ts'
 import type { Readiness } from './admin/readiness.ts'
 import { createRequestTrail } from './admin/request-trail.ts'
 import { createAdminServer } from './admin/server.ts'
@@ -90,11 +92,24 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     portUse: readPortUse,
   })
   const trail = createRequestTrail({ now })
+  const live = createLive({
+    version,
+    engine: initial.engine,
+    now,
+    epochNow: Date.now,
+    view: balancer.view,
+    viewService: balancer.viewService,
+    knows: balancer.knows,
+    slots: metrics.services,
+    readiness,
+    catalog: () => following.status(),
+    onError: (err) => log.error({ err }, 'an open page could not be told what is new'),
+  })
   const accessLog = createAccessLog(log, () => settings.config.accessLog, Math.random)
   const localErrorLog = createLocalErrorLog(log, now)
   const observers = {
     ...metrics,
-    ...bothOf(metrics, healthLog(log)),
+    ...bothOf(bothOf(metrics, healthLog(log)), live.observer),
     onLocalError: (code, endpoint) => {
       metrics.onLocalError(code, endpoint)
       localErrorLog.onLocalError(code, endpoint)
@@ -131,13 +146,15 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     vitals: balancer.vitals,
     traffic: balancer.traffic,
     use: take,
-    onResult: metrics.onCatalog,
-    onDecisions: metrics.onDecisions,
+    onResult: (result) => {
+      metrics.onCatalog(result)
+      live.onCatalog()
+    },
+    onDecisions: (decisions) => {
+      metrics.onDecisions(decisions)
+      live.onDecisions(decisions)
+    },
   })
-
-  function readiness(): Readiness {
-    return draining ? { ...following.readiness(), state: 'draining' } : following.readiness()
-  }
 
   /** Routes by this catalog from now on. True: that is another table than before. */
   function take(catalog: Catalog): boolean {
@@ -152,7 +169,12 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       for (const { name, left } of change.services) metrics.dropEndpoints(name, left.map(endpointIdOf))
     }
     logChange(log, change.services)
+    live.onTableChange(change.services)
     return true
+  }
+
+  function readiness(): Readiness {
+    return draining ? { ...following.readiness(), state: 'draining' } : following.readiness()
   }
 
   const admin = createAdminServer({
@@ -161,6 +183,8 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     metrics,
     view: balancer.view,
     readiness,
+    live,
+    page: createPageLoader(),
     catalog: () => following.status(),
     explaining: {
       facts: (service) => following.instances(service),
@@ -184,7 +208,10 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     onRefused: createRefusalLog(log, now),
     onError: (err) => log.error({ err }, 'the admin listener failed'),
   })
-  const adminPort = await admin.listen(initial.admin.host, initial.admin.port)
+  const adminPort = await admin.listen(initial.admin.host, initial.admin.port).catch((error: unknown) => {
+    live.close()
+    throw error
+  })
   log.info({ host: initial.admin.host, port: adminPort }, 'the admin listener is open')
 
   await following.start()
@@ -204,6 +231,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
 
   async function close(): Promise<void> {
     draining = true
+    live.onCatalog()
     // First, so that nobody is sent here any more who asks for the proxies that there are.
     await registration?.close()
     const { drainDelayMs, drainTimeoutMs } = settings.config.shutdown

@@ -45,8 +45,10 @@ const rules: Readonly<Record<string, Rule>> = {
     types: ['balancer/observer.ts', 'balancer/view.ts', 'node:'],
     files: { 'proxy/engines/http-proxy.ts': ['npm:http-proxy'] },
   },
+  // What runs in a browser.
+  'admin/dashboard/': { values: ['admin/dashboard/', 'npm:lit-html', 'npm:lit-html/'] },
   'admin/': {
-    values: ['admin/', 'node:http', 'node:net'],
+    values: ['admin/', 'discovery/untrusted-text.ts', 'node:http', 'node:net'],
     types: [...parts, 'node:', 'npm:pino'],
     files: {
       'admin/metrics.ts': ['npm:prom-client'],
@@ -55,6 +57,8 @@ const rules: Readonly<Record<string, Rule>> = {
       'admin/request-trail.ts': ['proxy/trail-code.ts'],
       // The name that somebody claims.
       'admin/hands.ts': ['discovery/untrusted-text.ts'],
+      // esbuild in a checkout only.
+      'admin/page.ts': ['npm:esbuild', 'node:crypto', 'node:fs/promises', 'node:url'],
     },
   },
   'config/': {

@@ -115,6 +115,11 @@ export function readRequestKey(key: number): { method: string; code: string } {
   return { method: methods[Math.floor(key / statusRange)] ?? 'OTHER', code: String(key % statusRange) }
 }
 
+/** True when a key of `ServiceSlot.requests` is of answers of 5xx. */
+export function isServerError(key: number): boolean {
+  return key % statusRange >= 500
+}
+
 /** A status that is no whole number below 1000 is counted as 0: it bounds the series, and it is a bug to be seen. */
 function requestKey(method: string, status: number): number {
   const code = status > 0 && status < statusRange && Number.isInteger(status) ? status : 0

@@ -14,7 +14,7 @@ import type { TableView } from '../balancer/view.ts'
 import type { Decision } from '../discovery/admission.ts'
 import type { ProxyObserver } from '../proxy/observer.ts'
 import { prefersOpenMetrics } from './accept.ts'
-import { type CatalogResult, createCounters } from './counters.ts'
+import { type CatalogResult, type Counters, createCounters } from './counters.ts'
 import { buildFamilies } from './families.ts'
 import type { PortUse } from './local-ports.ts'
 import { createMembershipErrors } from './membership.ts'
@@ -44,6 +44,8 @@ export interface Exposition {
 }
 
 export interface Metrics extends ProxyObserver, BalancerObserver {
+  /** What was counted of each service, as it goes on. */
+  readonly services: Counters['services']
   /** What came of one answer (or failure) of the source. */
   onCatalog(result: CatalogResult): void
   /** What became of endpoints that an answer of the catalog left out. */

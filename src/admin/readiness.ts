@@ -16,3 +16,14 @@ export interface Readiness {
 export function isReady(state: ReadinessState): boolean {
   return state === 'fresh' || state === 'stale'
 }
+
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+
+/** How long ago the catalog was confirmed, in words: seconds for scripts, and for people what many seconds mean. */
+export function ageText(ageMs: number | null): string {
+  if (ageMs === null) return 'never confirmed'
+  const seconds = `confirmed ${(ageMs / 1000).toFixed(1)} s ago`
+  if (ageMs < 2 * hourMs) return seconds
+  return `${seconds} (${ageMs < 2 * dayMs ? `${(ageMs / hourMs).toFixed(1)} h` : `${(ageMs / dayMs).toFixed(1)} d`})`
+}

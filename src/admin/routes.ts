@@ -1,15 +1,17 @@
 /** What does the admin listener answer? From a path to an answer; sockets and headers of every answer are elsewhere. */
 
+import type { ServerResponse } from 'node:http'
 import type { TableView } from '../balancer/view.ts'
 import { type CatalogStatus, describeCatalog, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
 import { describeRequests } from './describe-request.ts'
 import { type ExplainSources, explainService } from './explain.ts'
 import { answerHand, type HandSources, handRoute, isHandPath } from './hands.ts'
+import type { Live } from './live.ts'
 import type { Exposition } from './metrics.ts'
-import { ageText, pagePolicy, renderPage } from './page.ts'
+import { type Page, pagePolicy } from './page.ts'
 import type { Granted } from './permission.ts'
-import { isReady, type Readiness } from './readiness.ts'
+import { ageText, isReady, type Readiness } from './readiness.ts'
 import { keptRequests, type RequestTrail } from './request-trail.ts'
 
 export interface AdminSources {
@@ -26,6 +28,10 @@ export interface AdminSources {
   readonly acceptCatalog: () => number
   /** The last requests that ended. */
   readonly trail: Pick<RequestTrail, 'find' | 'kept'>
+  /** What open pages hear. */
+  readonly live: Pick<Live, 'connect' | 'close'>
+  /** The page and its files; asked at each request for one of them. */
+  readonly page: () => Promise<Page>
   /** The running configuration as plain JSON values. Whoever gives it has taken the secrets out. */
   readonly config: () => unknown
   readonly hands: HandSources
@@ -41,6 +47,12 @@ export interface Answer {
   readonly policy?: string
   /** The methods that are allowed, where the one that was used is not. */
   readonly allow?: string
+  /** True: it is the same for ever. */
+  readonly isImmutable?: true
+  /** Seconds after which it is worth while to ask again. */
+  readonly retryAfterS?: number
+  /** Goes on to write to a GET's answer, whose head is written, for as long as it likes; `body` is empty. */
+  readonly stream?: (response: ServerResponse) => void
 }
 
 const routes = [
@@ -55,10 +67,12 @@ const routes = [
   '/api/catalog',
   '/api/catalog/accept (POST)',
   '/api/config',
+  '/api/live',
 ] as const
 const acceptPath = '/api/catalog/accept'
 const servicePrefix = '/api/services/'
 const requestPrefix = '/api/requests/'
+const assetPrefix = '/assets/'
 
 /**
  * The answer to a GET.
@@ -70,7 +84,7 @@ export async function answer(sources: AdminSources, target: string, accept: stri
   if (isHandPath(path)) return methodNotAllowed('POST', 'This is said with POST.')
   switch (path) {
     case '/':
-      return page(sources)
+      return page(await sources.page())
     case '/metrics':
       return { status: 200, ...(await sources.metrics.render(accept)) }
     case '/livez':
@@ -85,8 +99,11 @@ export async function answer(sources: AdminSources, target: string, accept: stri
       return methodNotAllowed('POST', 'This is accepted with POST.')
     case '/api/config':
       return json(200, sources.config())
+    case '/api/live':
+      return live(sources.live, queryOf(target), (await sources.page()).build)
     default:
       if (path.startsWith(requestPrefix)) return requests(sources, path.slice(requestPrefix.length))
+      if (path.startsWith(assetPrefix)) return asset(await sources.page(), path)
       return path.startsWith(servicePrefix)
         ? oneService(sources, path.slice(servicePrefix.length))
         : problem(404, 'Not Found', `There is nothing here. What exists: ${routes.join(', ')}`, { routes })
@@ -120,9 +137,22 @@ function text(status: number, body: string): Answer {
   return { status, contentType: 'text/plain; charset=utf-8', body }
 }
 
-function page({ version, engine, readiness, view, catalog }: AdminSources): Answer {
-  const body = renderPage({ version, engine, readiness: readiness(), view: view(), catalog: catalog() })
-  return { status: 200, contentType: 'text/html; charset=utf-8', body, policy: pagePolicy }
+function page({ html }: Page): Answer {
+  return { status: 200, contentType: 'text/html; charset=utf-8', body: html, policy: pagePolicy }
+}
+
+function asset({ files }: Page, path: string): Answer {
+  const file = files.get(path)
+  if (file === undefined) return problem(404, 'Not Found', 'The page has no such file, or not any more: load it anew.')
+  return { status: 200, ...file, isImmutable: true }
+}
+
+function live({ connect }: AdminSources['live'], query: URLSearchParams, build: string): Answer {
+  const opened = query.has('open') ? query.getAll('open') : null
+  const stream = connect(opened, build)
+  if (stream !== null) return { status: 200, contentType: 'text/event-stream', body: '', stream }
+  const why = 'As many pages are open as there may be: close one, or read /api/services.'
+  return { ...problem(503, 'Service Unavailable', why), retryAfterS: 10 }
 }
 
 function readyz({ state, ageMs }: Readiness, { suspects, snapshot }: CatalogStatus): Answer {
@@ -185,6 +215,10 @@ function requests({ trail }: AdminSources, encodedId: string): Answer {
 function pathOf(target: string): string {
   const path = target.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '')
   return path === '' ? '/' : path
+}
+
+function queryOf(target: string): URLSearchParams {
+  return new URLSearchParams(/\?([^#]*)/.exec(target)?.[1] ?? '')
 }
 
 function decode(text: string): string | null {

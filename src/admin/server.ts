@@ -60,7 +60,12 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
     const given = await decide(request)
     // Asked only now: a request that was being answered when `close` came must not keep its connection either.
     if (closing !== null) response.setHeader('Connection', 'close')
-    send(response, given)
+    try {
+      send(response, given, request.method === 'GET' && closing === null)
+    } catch (error) {
+      onError(error)
+      response.destroy()
+    }
   }
 
   async function decide(request: IncomingMessage): Promise<Answer> {
@@ -98,6 +103,7 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
   }
 
   function close(): Promise<void> {
+    deps.live.close()
     closing ??= new Promise((resolve) => {
       const cut = setTimeout(() => server.closeAllConnections(), closeGraceMs)
       server.close(() => {
@@ -126,22 +132,35 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
   }
 }
 
-function send(response: ServerResponse, answer: Answer): void {
-  const { status, contentType, body, policy = strictPolicy, allow, authenticate } = answer
+function send(response: ServerResponse, answer: Answer, mayStream: boolean): void {
+  const {
+    status,
+    contentType,
+    body,
+    policy = strictPolicy,
+    allow,
+    authenticate,
+    isImmutable,
+    retryAfterS,
+    stream,
+  } = answer
+  const streamed = mayStream ? stream : undefined
   response.writeHead(status, {
     'Content-Type': contentType,
-    'Content-Length': Buffer.byteLength(body),
+    ...(streamed === undefined ? { 'Content-Length': Buffer.byteLength(body) } : {}),
     'Content-Security-Policy': policy,
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
     'Cross-Origin-Resource-Policy': 'same-origin',
-    'Cache-Control': 'no-store',
+    'Cache-Control': isImmutable === true ? 'public, max-age=31536000, immutable' : 'no-store',
+    ...(retryAfterS === undefined ? {} : { 'Retry-After': retryAfterS }),
     ...(authenticate === undefined ? {} : { 'WWW-Authenticate': authenticate }),
     ...(allow === undefined ? {} : { Allow: allow }),
     // What such a request still sends is not worth reading.
     ...(allow === undefined && status !== 413 ? {} : { Connection: 'close' }),
   })
-  response.end(body)
+  if (streamed === undefined) response.end(body)
+  else streamed(response)
 }
 
 /** Bytes that never became a request: one line for whoever tries by hand, and the connection ends. */

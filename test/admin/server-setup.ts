@@ -2,11 +2,13 @@
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { createPageLoader } from '../../src/admin/page.ts'
 import { type AdminDeps, type AdminServer, createAdminServer } from '../../src/admin/server.ts'
 import type { Hands } from '../../src/balancer/balancer.ts'
 import { endpointView, explaining, plainCatalog, serviceView, tableView } from './fixtures.ts'
 
 const running: AdminServer[] = []
+const loadPage = createPageLoader()
 
 /** For `afterEach`. */
 export async function closeAll(): Promise<void> {
@@ -51,6 +53,8 @@ export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', w
     explaining,
     acceptCatalog: () => 0,
     trail: { find: () => [], kept: () => ({ requests: 0, forMs: null }) },
+    live: { connect: () => null, close: () => {} },
+    page: loadPage,
     config: () => ({ listen: { port: 8080 }, token: '[redacted]' }),
     hands: { hands: noHands, viewService: () => null, services: () => [], onHand: () => {} },
     token: () => null,

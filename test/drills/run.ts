@@ -16,6 +16,7 @@ import { flip, flipFull } from './flip.ts'
 import { flips, flipsFull } from './flips.ts'
 import { kill, killFull } from './kill.ts'
 import { memory, memoryFull } from './memory.ts'
+import { page, pageFull } from './page.ts'
 import { drillEngine } from './proxy-process.ts'
 import { reload, reloadFull } from './reload.ts'
 import { scale, scaleFull } from './scale.ts'
@@ -104,6 +105,11 @@ const drills: Readonly<Record<string, Drill>> = {
     asked:
       '1,000 and 5,000 services × 3: table full in 5 s, flips seen (watched p99 50 ms), idle CPU 2 %, 200 MB, 150 connections',
     run: () => scale(scaleFull),
+  },
+  page: {
+    asked:
+      'three open pages, 500 services × 3, 500 requests/s: CPU under 1.1 × without; loaded in 1 s, 100 KB; an event seen in 500 ms',
+    run: () => page(pageFull),
   },
   memory: {
     asked: '1 GiB up and down and 100 slow readers: whole, and in constant memory',
