@@ -70,6 +70,8 @@ export function createFollowing(deps: FollowingDeps): Following {
   let inUse: Catalog | null = null
   /** When the source last stood by the whole catalog, to this process or one before it: since 1970; null: never. */
   let confirmedAtMs: number | null = null
+  /** Of the source, since it last confirmed the catalog; null: none. */
+  let failure: { readonly error: SourceError; readonly atMs: number } | null = null
   let closed = false
   let following: ReturnType<typeof follow> | null = null
   let onFirstCatalog: () => void = () => {}
@@ -80,6 +82,7 @@ export function createFollowing(deps: FollowingDeps): Following {
   function confirm(): void {
     if (freshness.confirmed() === 'recovered') log.info('the catalog is confirmed again')
     confirmedAtMs = Date.now()
+    failure = null
   }
 
   /** Serves what an earlier process knew, when the source does not say anything better in time. */
@@ -132,6 +135,7 @@ export function createFollowing(deps: FollowingDeps): Following {
       },
       onError(error) {
         if (error.standby !== undefined) return tellStandbyError(error)
+        failure = { error, atMs: now() }
         deps.onResult('error')
         tellError(error)
         serveSnapshot()
@@ -153,6 +157,12 @@ export function createFollowing(deps: FollowingDeps): Following {
     const isServing = freshness.readiness().state !== 'starting'
     const meanwhile = isServing || found.kind === 'read' ? 'the last good one stays' : 'nothing is served yet'
     log.warn({ where, message, cure }, `the catalog cannot be read; ${meanwhile}`)
+  }
+
+  function failureView(): CatalogStatus['failure'] {
+    if (failure === null) return null
+    const { where, message, cure } = failure.error
+    return { where, message, cure, agoMs: Math.round(now() - failure.atMs) }
   }
 
   return {
@@ -178,6 +188,7 @@ export function createFollowing(deps: FollowingDeps): Following {
       suspects: following?.admitted.suspects() ?? [],
       source: following?.source.describe?.() ?? null,
       snapshot: snapshot === null ? null : { path: snapshot.path, found: found.kind, inUse: snapshotInUse },
+      failure: failureView(),
     }),
     instances: (service) => following?.source.instances?.(service) ?? null,
     accept: () => following?.admitted.accept() ?? 0,

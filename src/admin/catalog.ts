@@ -3,7 +3,7 @@
 import type { EndpointId } from '../balancer/endpoint.ts'
 import type { AdmissionOptions, Suspect } from '../discovery/admission.ts'
 import type { Doubt } from '../discovery/doubt.ts'
-import type { SourceView } from '../discovery/source.ts'
+import type { SourceError, SourceView } from '../discovery/source.ts'
 import { doubtText } from './event-log.ts'
 import type { Readiness } from './readiness.ts'
 
@@ -17,6 +17,12 @@ export interface CatalogStatus {
   readonly source: SourceView | null
   /** Null: none is kept. */
   readonly snapshot: SnapshotStatus | null
+  /** The last failure to read the source since it last confirmed the catalog; null: there was none. */
+  readonly failure: SourceFailure | null
+}
+
+export interface SourceFailure extends Pick<SourceError, 'where' | 'message' | 'cure'> {
+  readonly agoMs: number
 }
 
 export interface SnapshotStatus {
@@ -53,6 +59,11 @@ export function suspectDetail(suspect: Suspect, { nowMs, admission }: CatalogSta
   }
 }
 
+/** What failed and what to do, as a clause. */
+export function failureText({ where, message, cure }: SourceFailure): string {
+  return `${where}: ${message}; ${cure.replace(/\.$/, '')}`
+}
+
 /** How to find what there is to tell of an endpoint of a service; null: the catalog lists it. */
 export function suspectFinder(status: CatalogStatus) {
   const byPlace = new Map(status.suspects.map((suspect) => [`${suspect.service} ${suspect.endpoint.id}`, suspect]))
@@ -64,7 +75,7 @@ export function suspectFinder(status: CatalogStatus) {
 
 /** Everything that `/api/catalog` says. */
 export function describeCatalog(status: CatalogStatus, { state, ageMs }: Readiness): object {
-  const { admission, suspects, source, snapshot } = status
+  const { admission, suspects, source, snapshot, failure } = status
   return {
     state,
     ageMs,
@@ -77,6 +88,7 @@ export function describeCatalog(status: CatalogStatus, { state, ageMs }: Readine
     })),
     source,
     snapshot,
+    failure,
   }
 }
 

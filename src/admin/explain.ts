@@ -10,7 +10,7 @@ import { type CatalogStatus, suspectFinder } from './catalog.ts'
 import type { Cause, CauseContext, CheckDetail, InstanceRecord } from './cause.ts'
 import { catalogCauses, checkDetail, kindOfReason } from './explain-catalog.ts'
 import { type Concern, concernsOf } from './explain-concerns.ts'
-import { healthCauses } from './explain-health.ts'
+import { drainCause, healthCauses } from './explain-health.ts'
 import type { Readiness } from './readiness.ts'
 import { countText, percentText } from './words.ts'
 
@@ -110,12 +110,19 @@ export function explainService(input: ExplainInput): ServiceExplanation {
     areWeighted: weights.size > 1,
   }
   const recent = service.endpoints.reduce((sum, { recentPicks }) => sum + recentPicks, 0)
-  const instances = joined(service, facts?.instances ?? []).map(({ endpoint, absent, facts: own, sameAddress }) => {
+  const drains = new Map(service.drainedAway.map((drain) => [drain.endpoint, drain]))
+  const instances = joined(service, facts?.instances ?? []).map((record) => {
+    const { endpoint, absent, facts: own } = record
     const suspect = endpoint === null ? null : find(service.name, endpoint.endpoint.id)
-    return instanceExplanation({ endpoint, absent, facts: own, suspect, sameAddress }, given, recent)
+    const drained = endpoint === null ? (drains.get(absent?.address ?? own?.address ?? '') ?? null) : null
+    return instanceExplanation({ ...record, suspect, drained }, given, recent)
   })
   const readAgoMs = facts === null ? null : Math.round(catalog.nowMs - facts.readMs)
-  const concerns = concernsOf(input, { inPanic: given.panic !== null, standby: servingStandby(instances) })
+  const concerns = concernsOf(input, {
+    inPanic: given.panic !== null,
+    standby: servingStandby(instances),
+    places: new Set(instances.map(({ address }) => address)),
+  })
   return { verdict: serviceVerdict(service, instances), concerns, readAgoMs, instances }
 }
 
@@ -132,7 +139,7 @@ function servingStandby(instances: readonly InstanceExplanation[]): string | nul
 /** So many ids at one address are named. */
 const namedAtOneAddress = 10
 
-type Joined = Omit<InstanceRecord, 'suspect'>
+type Joined = Omit<InstanceRecord, 'suspect' | 'drained'>
 
 /** One record for each instance that the table or the catalog's last answer knows: endpoints first. */
 function joined(service: ServiceView, facts: readonly InstanceFacts[]): readonly Joined[] {
@@ -185,8 +192,12 @@ function isWell({ checks, lacksTag }: InstanceFacts): boolean {
 }
 
 function instanceExplanation(record: InstanceRecord, given: CauseContext, recent: number): InstanceExplanation {
-  const { endpoint, absent, facts } = record
-  const causes = [...catalogCauses(record, given), ...(endpoint === null ? [] : healthCauses(endpoint, given))]
+  const { endpoint, absent, facts, drained } = record
+  const causes = [
+    ...catalogCauses(record, given),
+    ...(endpoint === null ? [] : healthCauses(endpoint, given)),
+    ...(drained === null ? [] : [drainCause(drained, given.epochMs)]),
+  ]
   const state = endpoint?.state ?? null
   const getsRequests = state === 'healthy' || (given.panic !== null && state !== null && state !== 'drained')
   const cause = decisive(record, causes, getsRequests)
@@ -256,37 +267,54 @@ function instanceVerdict(cause: Cause | null, getsRequests: boolean, endpoint: E
   return cause === null ? `${share}.` : `${share}, but ${cause.text}.`
 }
 
+type Reason = readonly [one: string, many: string]
+const fails: Reason = ['fails', 'fail']
+const isEjected: Reason = ['is ejected', 'are ejected']
+
 /** What is said of those that get no requests, by what decides it. */
-const reasons: Readonly<Partial<Record<Cause['kind'], readonly [one: string, many: string]>>> = {
+const reasons: Readonly<Partial<Record<Cause['kind'], Reason>>> = {
   drain: ['is drained', 'are drained'],
-  ejection: ['is ejected', 'are ejected'],
+  ejection: isEjected,
   maintenance: ['is in maintenance', 'are in maintenance'],
   tag: ['lacks the tag', 'lack the tag'],
   check: ['fails a check', 'fail a check'],
   'same-address': ['is a second id of an address', 'are further ids of an address'],
 }
-const otherReason = ['is left out by the catalog', 'are left out by the catalog'] as const
+const otherReason: Reason = ['is left out by the catalog', 'are left out by the catalog']
 
 function serviceVerdict({ name, inCatalog }: ServiceView, instances: readonly InstanceExplanation[]): string {
   if (!inCatalog) return `${name} has left the catalog: it gets no requests.`
   const total = instances.length
   if (total === 0) return `${name} has no instances.`
   const silent = instances.filter(({ getsRequests }) => !getsRequests)
-  if (silent.length === 0)
-    return total === 1 ? 'Its one instance gets requests.' : `All ${total} instances get requests.`
-  if (total === 1) return `Its one instance gets no requests: it ${reasonOf(silent[0])[0]}.`
-  const counts = new Map<readonly [string, string], number>()
-  for (const each of silent) {
-    const reason = reasonOf(each)
-    counts.set(reason, (counts.get(reason) ?? 0) + 1)
-  }
-  const why = [...counts].sort(([, a], [, b]) => b - a).map(([reason, count]) => countText(count, reason))
   const get = total - silent.length
+  if (total === 1 && get === 0) return `Its one instance gets no requests: it ${reasonOf(silent[0])[0]}.`
+  const but = although(instances.filter(({ getsRequests }) => getsRequests))
+  if (total === 1) return `Its one instance gets requests${but.replace(/ 1 /, ' it ')}.`
+  if (get === total) return `All ${total} instances get requests${but}.`
   const some =
     get === 0 ? `None of ${total} instances gets` : `${get} of ${total} instances ${get === 1 ? 'gets' : 'get'}`
-  return `${some} requests: ${why.join(', ')}.`
+  return `${some} requests${but}${but === '' ? ':' : '; of the others'} ${counted(silent.map(reasonOf))}.`
 }
 
-function reasonOf(instance: InstanceExplanation | undefined): readonly [one: string, many: string] {
+/** What an operator must know of those that get requests before anything else: that they should not, were there others. */
+function although(instances: readonly InstanceExplanation[]): string {
+  const ills = instances.flatMap(({ decidedBy }) =>
+    decidedBy === 'withheld' ? [fails] : decidedBy === 'panic' ? [isEjected] : [],
+  )
+  return ills.length === 0 ? '' : `, although ${counted(ills)}`
+}
+
+/** `2 are ejected, 1 fails a check`: how many there are of each, the most first. */
+function counted(reasons: readonly Reason[]): string {
+  const counts = new Map<Reason, number>()
+  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1)
+  return [...counts]
+    .sort(([, a], [, b]) => b - a)
+    .map(([reason, count]) => countText(count, reason))
+    .join(', ')
+}
+
+function reasonOf(instance: InstanceExplanation | undefined): Reason {
   return reasons[instance?.decidedBy ?? 'catalog'] ?? otherReason
 }

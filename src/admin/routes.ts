@@ -1,7 +1,7 @@
 /** What does the admin listener answer? From a path to an answer; sockets and headers of every answer are elsewhere. */
 
 import type { TableView } from '../balancer/view.ts'
-import { type CatalogStatus, describeCatalog, suspectCounts, suspectFinder } from './catalog.ts'
+import { type CatalogStatus, describeCatalog, failureText, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
 import { describeRequests } from './describe-request.ts'
 import { type ExplainSources, explainService } from './explain.ts'
@@ -158,7 +158,9 @@ function oneService(sources: AdminSources, encodedName: string): Answer {
 const namesListed = 20
 
 function unknownService(sources: AdminSources, name: string, services: TableView['services']): Answer {
-  const { text: why, ...rest } = sources.explaining.unknown(name)
+  const { text: told, ...rest } = sources.explaining.unknown(name)
+  const { failure } = sources.catalog()
+  const why = rest.because === 'no-catalog' && failure !== null ? `${told}. ${failureText(failure)}` : told
   const meant = rest.nearest === null ? '' : ` Did you mean ${rest.nearest}?`
   const names = services.slice(0, namesListed).map((each) => each.name)
   const known = { services: names, moreServices: services.length - names.length }

@@ -39,6 +39,7 @@ describe('a catalog in doubt', () => {
       ],
       source: null,
       snapshot: { path: '/var/lib/evenkeel/catalog.json', found: 'read', inUse: true },
+      failure: null,
     })
   })
 

@@ -49,6 +49,7 @@ export const plainCatalog: CatalogStatus = {
   suspects: [],
   source: null,
   snapshot: null,
+  failure: null,
 }
 
 export const outlier: OutlierOptions = {
