@@ -160,6 +160,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     engine: initial.engine,
     metrics,
     view: balancer.view,
+    viewService: balancer.viewService,
     readiness,
     catalog: () => following.status(),
     explaining: {

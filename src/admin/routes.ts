@@ -1,6 +1,6 @@
 /** What does the admin listener answer? From a path to an answer; sockets and headers of every answer are elsewhere. */
 
-import type { TableView } from '../balancer/view.ts'
+import type { ServiceView, TableView } from '../balancer/view.ts'
 import { type CatalogStatus, describeCatalog, failureText, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
 import { describeRequests } from './describe-request.ts'
@@ -19,6 +19,8 @@ export interface AdminSources {
   readonly metrics: { render(accept: string | undefined): Promise<Exposition> }
   /** The table as it is now. */
   readonly view: () => TableView
+  /** One service of it, for less than the whole costs; null: it has none of this name. */
+  readonly viewService: (name: string) => ServiceView | null
   readonly readiness: () => Readiness
   readonly catalog: () => CatalogStatus
   readonly explaining: ExplainSources
@@ -144,9 +146,8 @@ function summaries(sources: AdminSources): readonly object[] {
 function oneService(sources: AdminSources, encodedName: string): Answer {
   const name = decode(encodedName)
   if (name === null) return problem(400, 'Bad Request', 'The name is not valid percent-encoding.')
-  const { services } = sources.view()
-  const service = services.find((each) => each.name === name)
-  if (service === undefined) return unknownService(sources, name, services)
+  const service = sources.viewService(name)
+  if (service === null) return unknownService(sources, name, sources.view().services)
   const { catalog, readiness, explaining } = sources
   const status = catalog()
   const given = { service, catalog: status, readiness: readiness(), epochMs: explaining.epochNow() }
