@@ -6,6 +6,7 @@ import type { Doubt } from '../discovery/doubt.ts'
 import type { SourceError, SourceView } from '../discovery/source.ts'
 import { doubtText } from './event-log.ts'
 import type { Readiness } from './readiness.ts'
+import { durationText } from './words.ts'
 
 export interface CatalogStatus {
   /** Of the clock that the suspects' times are of. */
@@ -48,7 +49,7 @@ export interface SuspectDetail {
 export function suspectDetail(suspect: Suspect, { nowMs, admission }: CatalogStatus): SuspectDetail {
   const { doubt, kept, sinceMs, reads } = suspect
   const decidedInMs = kept ? null : Math.max(0, sinceMs + admission.holdMs - nowMs)
-  const until = `held: ${doubtText(doubt)}; decided in ${((decidedInMs ?? 0) / 1000).toFixed(1)} s at the latest`
+  const until = `held: ${doubtText(doubt)}; decided in ${durationText(decidedInMs ?? 0)} at the latest`
   return {
     doubt,
     state: kept ? 'kept' : 'held',

@@ -19,7 +19,7 @@ export function catalogCauses(
     causes.push({ kind: 'tag', tag: facts.lacksTag, text })
   }
   if (sameAddress.length > 0) causes.push(sameAddressCause(sameAddress, endpoint !== null))
-  if (absent !== null && !isTold(absent, causes)) causes.push({ kind: 'catalog', text: absent.reason })
+  if (absent !== null && !isTold(absent, causes)) causes.push({ kind: 'catalog', text: reasonText(absent.reason) })
   if (endpoint === null && absent === null && causes.length === 0) {
     const where = facts?.datacenter
     const text = where === undefined ? 'the table does not have it yet' : `datacenter "${where}" is not asked now`
@@ -33,6 +33,12 @@ export function catalogCauses(
 function isTold({ reason }: AbsentInstance, causes: readonly Cause[]): boolean {
   const kind = kindOfReason(reason)
   return causes.some((cause) => cause.kind === kind)
+}
+
+/** The catalog's clause stands behind an instance's name; a sentence wants its subject. */
+function reasonText(reason: string): string {
+  if (/^(has|lacks|stands) /.test(reason)) return `it ${reason}`
+  return reason.startsWith('in maintenance') ? `it is ${reason}` : reason
 }
 
 /** Which kind of cause the catalog's clause on an absent instance speaks of. */

@@ -85,7 +85,7 @@ function tableConcerns({ service, facts, outlier }: ExplainInput, { inPanic, pla
   if (!outlier.enforce && service.endpoints.some(({ withheld }) => withheld === 'shadow')) {
     concerns.push({
       kind: 'shadow',
-      text: 'outlier.enforce is false: endpoints that fail are counted and stay in rotation',
+      text: 'endpoints that fail are counted and stay in rotation, since outlier.enforce is false',
     })
   }
   for (const { endpoint, by, agoMs: drainedMs } of service.drainedAway) {

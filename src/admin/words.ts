@@ -107,3 +107,8 @@ export function ruleText(rule: EjectionReason, options: OutlierOptions, inRow: n
 export function countText(count: number, [one, many]: readonly [one: string, many: string]): string {
   return `${count} ${count === 1 ? one : many}`
 }
+
+/** `ejected for consecutive-faults`: in short, with the rule's name in metrics and logs. */
+export function ejectedText(reason: EjectionReason | null): string {
+  return reason === 'by-hand' ? 'ejected by hand' : `ejected for ${reason ?? 'a reason unknown'}`
+}

@@ -87,7 +87,7 @@ async function gather(config: Config, options: DoctorOptions, show: (text: strin
   const reading = await reader.read()
   const isWatched = reading.services.length > 0
   const [probes, { watchedMs, checks, unread, answers }] = await Promise.all([
-    probe(reading.services),
+    probe(reading.services).finally(() => show('all places tried; watching what checks say …')),
     reader.watchChecks(isWatched ? options.watchMs : 0),
   ])
   return {

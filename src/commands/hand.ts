@@ -8,6 +8,7 @@
 import { userInfo } from 'node:os'
 import { printable } from '../discovery/untrusted-text.ts'
 import { type AdminReply, adminTarget, askAdmin } from './admin-client.ts'
+import { jsonText } from './answer.ts'
 import type { HandAction, OperatorCommand } from './usage-operator.ts'
 
 export type HandOptions = Extract<OperatorCommand, { kind: 'hand' }>
@@ -48,7 +49,7 @@ export async function hand(
   const name = by ?? userName(env)
   const path = `/api/services/${encodeURIComponent(service)}/endpoints/${encodeURIComponent(endpoint)}/${action}`
   const reply = await askAdmin(target, 'POST', path, name === null ? {} : { by: printable(name, longestName) })
-  if (json && reply.kind === 'answered') write(`${JSON.stringify(reply.body, null, 2)}\n`)
+  if (json && reply.kind === 'answered') write(jsonText(reply.body))
   if (reply.kind === 'failed') return failed(reply.message)
   const told = readReply(reply)
   if (typeof told === 'string') return failed(told)

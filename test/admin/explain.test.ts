@@ -104,7 +104,7 @@ describe('an instance that the catalog keeps out says which word of Consul does 
       { lacksTag: 'blue', checks: [check('critical')] },
       'Gets no requests: it lacks the tag "blue", which discovery.consul.tag asks for.',
     ],
-    ['what it lacks', 'has no port', {}, 'Gets no requests: has no port.'],
+    ['what it lacks', 'has no port', {}, 'Gets no requests: it has no port.'],
     [
       'a warning weight of 0, not only the check',
       'check "http" is warning and its warning weight is 0',
@@ -121,7 +121,7 @@ describe('an instance that the catalog keeps out says which word of Consul does 
       'another datacenter that is preferred',
       'stands by in datacenter "dc2"',
       { datacenter: 'dc2' },
-      'Gets no requests: stands by in datacenter "dc2".',
+      'Gets no requests: it stands by in datacenter "dc2".',
     ],
     [
       'a check of a standby datacenter',

@@ -129,7 +129,7 @@ const attempt = {
   durationMs: 1.04,
   connectMs: null,
   firstByteMs: null,
-  outcome: 'connect-failed ECONNREFUSED',
+  outcome: 'no connection: refused (ECONNREFUSED)',
   retried: 'connect-failed',
   candidates: ['10.0.0.5:80', '10.0.0.6:80'],
   candidateCount: 2,
@@ -159,7 +159,7 @@ const request = {
       role: 'probe',
       connectMs: 0.3,
       firstByteMs: 2,
-      outcome: 'responded 200',
+      outcome: 'answered 200',
       retried: null,
       candidates: ['10.0.0.6:80'],
       candidateCount: 1,
@@ -177,14 +177,14 @@ describe('a request', () => {
   trail C~R
   trace abc
 
-  1. 10.0.0.5:80: connect-failed ECONNREFUSED
+  1. 10.0.0.5:80: no connection: refused (ECONNREFUSED)
      begun at 0.1 ms, no connection, no answer, over in 1 ms
      then another endpoint was tried, for connect-failed
      candidates: 10.0.0.5:80, 10.0.0.6:80
      - not 10.0.0.7:80 (web-3): check "http" is critical
      - could not be read: 500
 
-  2. 10.0.0.6:80 (the one probe request of an ejected endpoint): responded 200
+  2. 10.0.0.6:80 (the one probe request of an ejected endpoint): answered 200
      begun at 0.1 ms, connected in 0.3 ms, first byte in 2 ms, over in 1 ms
      candidates: 10.0.0.6:80
      - and 2 more

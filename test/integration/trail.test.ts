@@ -97,9 +97,14 @@ describe('one request that was refused by one endpoint and answered by another',
         ...{ requestId: id, request: 'GET /quotes/a', service: 'quotes', status: 200, outcome: 'responded' },
         ...{ traceId, trail: '2/2:cf>200' },
         tries: [
-          { endpoint: refusing, outcome: 'connect-failed ECONNREFUSED', retried: 'connect-failed', candidateCount: 2 },
           {
-            ...{ endpoint: good.place, outcome: 'responded 200', retried: null, candidates: [good.place] },
+            endpoint: refusing,
+            outcome: 'no connection: refused (ECONNREFUSED)',
+            retried: 'connect-failed',
+            candidateCount: 2,
+          },
+          {
+            ...{ endpoint: good.place, outcome: 'answered 200', retried: null, candidates: [good.place] },
             skipped: [{ endpoint: refusing, why: 'tried already by this request' }],
           },
         ],
