@@ -25,7 +25,7 @@ export function catalogCauses(
     const text = where === undefined ? 'the table does not have it yet' : `datacenter "${where}" is not asked now`
     causes.push({ kind: 'catalog', text })
   }
-  if (suspect !== null) causes.push({ kind: 'admission', ...suspect, text: suspect.why })
+  if (suspect !== null) causes.push({ kind: 'admission', ...suspect, text: `it is ${suspect.why}` })
   return causes
 }
 

@@ -179,8 +179,8 @@ function requests({ trail }: AdminSources, encodedId: string): Answer {
   if (found.length > 0) return json(200, describeRequests(found, Date.now()))
   const { requests: number, forMs } = trail.kept()
   const since = forMs === null ? null : new Date(Date.now() - forMs).toISOString()
-  const held = since === null ? 'none has ended yet' : `now ${number}, of which the first ended at ${since}`
-  const why = `No request with this id is kept. The last ${keptRequests} that ended are: ${held}.`
+  const held = since === null ? 'none has ended yet' : `${number} now, and the first of them ended at ${since}`
+  const why = `No request with this id is kept. The last ${keptRequests} that ended are kept: ${held}.`
   return problem(404, 'Not Found', why, { requestId, kept: { requests: number, since } })
 }
 

@@ -48,6 +48,8 @@ export async function explain(
 }
 
 function told(about: ExplainOptions['about'], status: number, body: unknown, url: string): Told {
+  // A proxy that lists its routes has none such.
+  if (Array.isArray(fieldsOf(body).routes)) return failed(foreign(url))
   if (status !== 200) return failed(refusal(status, body))
   if (about.kind === 'request') {
     return isRequestsAnswer(body) ? { text: requestsText(body), code: 0 } : failed(foreign(url))
@@ -78,7 +80,7 @@ function refusal(status: number, body: unknown): string {
 }
 
 function foreign(url: string): string {
-  return `what answers at ${url} is not a proxy that this evenkeel understands: is that its admin port, and its version the same?`
+  return `what answers at ${url} is not a proxy that this evenkeel understands: is that its admin port, and is its version not an older one?`
 }
 
 function failed(message: string): Told {

@@ -76,7 +76,11 @@ function readReply({ status, body }: Extract<AdminReply, { kind: 'answered' }>):
   }
   const why = typeof detail === 'string' ? detail : 'the answer is none that this version understands'
   const cure =
-    status === 401 || status === 403 ? ' The token comes from --token-file FILE or EVENKEEL_ADMIN_TOKEN.' : ''
+    status === 401 || status === 403
+      ? ' The token comes from --token-file FILE or EVENKEEL_ADMIN_TOKEN.'
+      : status === 405
+        ? ' Is the proxy of an older version?'
+        : ''
   return `${why}${cure} (${status})`
 }
 

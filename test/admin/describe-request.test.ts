@@ -223,13 +223,13 @@ describe('GET /api/requests/{id}', () => {
     const empty = await get('/api/requests/nobody')
     expect(empty.status).toBe(404)
     expect(await empty.json()).toMatchObject({
-      detail: 'No request with this id is kept. The last 10000 that ended are: none has ended yet.',
+      detail: 'No request with this id is kept. The last 10000 that ended are kept: none has ended yet.',
       requestId: 'nobody',
       kept: { requests: 0, since: null },
     })
     trail.onRequestEnd(record({ requestId: 'r' }))
     expect(await (await get('/api/requests/nobody')).json()).toMatchObject({
-      detail: expect.stringMatching(/^No request .* 10000 .*: now 1, of which the first ended at 20\d\d-.*Z\.$/),
+      detail: expect.stringMatching(/^No request .* 10000 .*: 1 now, and the first of them ended at 20\d\d-.*Z\.$/),
       kept: { requests: 1, since: expect.stringMatching(/Z$/) },
     })
   })
