@@ -271,6 +271,8 @@ type Reason = readonly [one: string, many: string]
 const fails: Reason = ['fails', 'fail']
 const isEjected: Reason = ['is ejected', 'are ejected']
 
+const standsBy: Reason = ['stands by in another datacenter', 'stand by in another datacenter']
+
 /** What is said of those that get no requests, by what decides it. */
 const reasons: Readonly<Partial<Record<Cause['kind'], Reason>>> = {
   drain: ['is drained', 'are drained'],
@@ -316,5 +318,6 @@ function counted(reasons: readonly Reason[]): string {
 }
 
 function reasonOf(instance: InstanceExplanation | undefined): Reason {
+  if (instance?.decidedBy === 'catalog' && instance.datacenter !== null) return standsBy
   return reasons[instance?.decidedBy ?? 'catalog'] ?? otherReason
 }

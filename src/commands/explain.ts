@@ -41,10 +41,21 @@ export async function explain(
     return 1
   }
   const { text, code } = told(about, reply.status, reply.body, target.url)
-  if (json) write(jsonText(reply.body))
+  const isAnswered = code === 0 || reply.status !== 200
+  if (json && isAnswered) write(jsonText(wantedOf(about, reply.body)))
   else if (code === 0) write(text)
   else complain(text)
   return code
+}
+
+/** What the proxy answered, without the other instances where one was asked for. */
+function wantedOf(about: ExplainOptions['about'], body: unknown): unknown {
+  if (about.kind === 'request' || about.endpoint === null || !isServiceAnswer(body)) return body
+  const instances = instancesNamed(body, about.endpoint)
+  const places = new Set(instances.map(({ address }) => address))
+  const endpoints = listOf(fieldsOf(body).endpoints).filter(({ endpoint }) => places.has(endpoint))
+  const absent = listOf(fieldsOf(body).absent).filter(({ address }) => places.has(address))
+  return { ...fieldsOf(body), endpoints, absent, instances }
 }
 
 function told(about: ExplainOptions['about'], status: number, body: unknown, url: string): Told {

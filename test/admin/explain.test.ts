@@ -500,6 +500,18 @@ describe('the service as a whole', () => {
     expect(explain(input).concerns).toMatchObject([concern])
   })
 
+  test('a standby is not said to be left out', () => {
+    const service = serviceView('web', {
+      endpoints: [endpointView(80)],
+      absent: [absent(81, 'stands by in datacenter "dc2"')],
+    })
+    const { verdict } = explain({
+      service,
+      facts: factsOf(instanceFacts(80), instanceFacts(81, { datacenter: 'dc2' })),
+    })
+    expect(verdict).toBe('1 of 2 instances gets requests: 1 stands by in another datacenter.')
+  })
+
   test('an instance that only the reading knows is told as well', () => {
     const { instances } = explain({ facts: factsOf(instanceFacts(80), instanceFacts(81)) })
     expect(instances[1]).toMatchObject({
