@@ -95,6 +95,8 @@ export interface InstanceRecord {
   readonly drained: DrainView | null
   /** Ids of other instances at its address and port, ten at most. */
   readonly sameAddress: readonly string[]
+  /** Requests go to its address and port, be it under the id of another one. */
+  readonly isPlaceInRotation: boolean
 }
 
 export interface CauseContext {

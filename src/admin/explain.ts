@@ -4,15 +4,15 @@
  */
 
 import type { OutlierOptions } from '../balancer/outlier-options.ts'
-import type { EndpointState, EndpointView, ServiceView } from '../balancer/view.ts'
+import type { EndpointState, ServiceView } from '../balancer/view.ts'
 import type { InstanceFacts, ServiceFacts } from '../discovery/consul-facts.ts'
 import { type CatalogStatus, suspectFinder } from './catalog.ts'
 import type { Cause, CauseContext, CheckDetail, InstanceRecord } from './cause.ts'
-import { catalogCauses, checkDetail, kindOfReason } from './explain-catalog.ts'
+import { catalogCauses, checkDetail } from './explain-catalog.ts'
 import { type Concern, concernsOf } from './explain-concerns.ts'
 import { drainCause, healthCauses } from './explain-health.ts'
+import { decisive, instanceVerdict, serviceVerdict, whatDecides } from './explain-verdict.ts'
 import type { Readiness } from './readiness.ts'
-import { countText, percentText } from './words.ts'
 
 /** What explains a service besides the table. */
 export interface ExplainSources {
@@ -167,10 +167,14 @@ function joined(service: ServiceView, facts: readonly InstanceFacts[]): readonly
   const placed = all.filter(({ address, facts: own }) => own?.datacenter === undefined && address !== '')
   for (const { address, instance } of placed) push(idsAt, address, instance)
   const sharing = new Set(placed)
+  const inRotation = new Set(
+    service.endpoints.filter(({ state }) => state === 'healthy').map((view) => view.endpoint.id),
+  )
   return all.map((each) => {
     const ids = sharing.has(each) ? (idsAt.get(each.address) ?? []) : []
     const { endpoint, absent: out, facts: own } = each
-    return { endpoint, absent: out, facts: own, sameAddress: ids.length > 1 ? withoutOne(ids, each.instance) : [] }
+    const sameAddress = ids.length > 1 ? withoutOne(ids, each.instance) : []
+    return { endpoint, absent: out, facts: own, sameAddress, isPlaceInRotation: inRotation.has(each.address) }
   })
 }
 
@@ -211,7 +215,7 @@ function instanceExplanation(record: InstanceRecord, given: CauseContext, recent
     state,
     inRotation: state === 'healthy',
     getsRequests,
-    verdict: instanceVerdict(cause, getsRequests, endpoint),
+    verdict: instanceVerdict(record, causes, cause, getsRequests),
     decidedBy: getsRequests ? (cause?.kind ?? null) : whatDecides(record, cause),
     causes,
     checks: (facts?.checks ?? []).map((check) => checkDetail(check, given)),
@@ -224,100 +228,4 @@ function instanceExplanation(record: InstanceRecord, given: CauseContext, recent
     weight: endpoint?.endpoint.weight ?? null,
     warmth: endpoint?.warmth ?? 1,
   }
-}
-
-/** What keeps an endpoint out, the weightiest first; and what is worth the most attention of one that gets requests. */
-const out: readonly Cause['kind'][] = ['drain', 'ejection']
-const notable: readonly Cause['kind'][] = [
-  'panic',
-  'withheld',
-  'admission',
-  'failing',
-  'check',
-  'same-address',
-  'slow-start',
-]
-/** Of an instance that the table lacks, though the catalog says nothing against it. */
-const unlisted: readonly Cause['kind'][] = ['catalog', 'tag', 'maintenance', 'check', 'same-address']
-
-/** Of all that bears on an instance, what decides; null: nothing is to be said. */
-function decisive({ endpoint, absent }: InstanceRecord, causes: readonly Cause[], getsRequests: boolean): Cause | null {
-  if (getsRequests) return firstOf(causes, notable)
-  if (endpoint !== null) return firstOf(causes, out)
-  return firstOf(causes, absent === null ? unlisted : [kindOfReason(absent.reason), ...unlisted])
-}
-
-function whatDecides({ endpoint, absent }: InstanceRecord, cause: Cause | null): Cause['kind'] {
-  if (endpoint !== null) return endpoint.state === 'drained' ? 'drain' : 'ejection'
-  return absent === null ? (cause?.kind ?? 'catalog') : kindOfReason(absent.reason)
-}
-
-function firstOf(causes: readonly Cause[], kinds: readonly Cause['kind'][]): Cause | null {
-  for (const kind of kinds) {
-    const found = causes.find((cause) => cause.kind === kind)
-    if (found !== undefined) return found
-  }
-  return null
-}
-
-function instanceVerdict(cause: Cause | null, getsRequests: boolean, endpoint: EndpointView | null): string {
-  if (!getsRequests) return `Gets no requests: ${cause?.text ?? `it is ${endpoint?.state ?? 'not in the table'}`}.`
-  if (endpoint?.state !== 'healthy') return `Gets requests although it is ejected: ${cause?.text ?? 'all are'}.`
-  const share = `Gets requests, ${percentText(endpoint.idealShare)} of them`
-  return cause === null ? `${share}.` : `${share}, but ${cause.text}.`
-}
-
-type Reason = readonly [one: string, many: string]
-const fails: Reason = ['fails', 'fail']
-const isEjected: Reason = ['is ejected', 'are ejected']
-
-const standsBy: Reason = ['stands by in another datacenter', 'stand by in another datacenter']
-
-/** What is said of those that get no requests, by what decides it. */
-const reasons: Readonly<Partial<Record<Cause['kind'], Reason>>> = {
-  drain: ['is drained', 'are drained'],
-  ejection: isEjected,
-  maintenance: ['is in maintenance', 'are in maintenance'],
-  tag: ['lacks the tag', 'lack the tag'],
-  check: ['fails a check', 'fail a check'],
-  'same-address': ['is a second id of an address', 'are further ids of an address'],
-}
-const otherReason: Reason = ['is left out by the catalog', 'are left out by the catalog']
-
-function serviceVerdict({ name, inCatalog }: ServiceView, instances: readonly InstanceExplanation[]): string {
-  if (!inCatalog) return `${name} has left the catalog: it gets no requests.`
-  const total = instances.length
-  if (total === 0) return `${name} has no instances.`
-  const silent = instances.filter(({ getsRequests }) => !getsRequests)
-  const get = total - silent.length
-  if (total === 1 && get === 0) return `Its one instance gets no requests: it ${reasonOf(silent[0])[0]}.`
-  const but = although(instances.filter(({ getsRequests }) => getsRequests))
-  if (total === 1) return `Its one instance gets requests${but.replace(/ 1 /, ' it ')}.`
-  if (get === total) return `All ${total} instances get requests${but}.`
-  const some =
-    get === 0 ? `None of ${total} instances gets` : `${get} of ${total} instances ${get === 1 ? 'gets' : 'get'}`
-  return `${some} requests${but}${but === '' ? ':' : '; of the others'} ${counted(silent.map(reasonOf))}.`
-}
-
-/** What an operator must know of those that get requests before anything else: that they should not, were there others. */
-function although(instances: readonly InstanceExplanation[]): string {
-  const ills = instances.flatMap(({ decidedBy }) =>
-    decidedBy === 'withheld' ? [fails] : decidedBy === 'panic' ? [isEjected] : [],
-  )
-  return ills.length === 0 ? '' : `, although ${counted(ills)}`
-}
-
-/** `2 are ejected, 1 fails a check`: how many there are of each, the most first. */
-function counted(reasons: readonly Reason[]): string {
-  const counts = new Map<Reason, number>()
-  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1)
-  return [...counts]
-    .sort(([, a], [, b]) => b - a)
-    .map(([reason, count]) => countText(count, reason))
-    .join(', ')
-}
-
-function reasonOf(instance: InstanceExplanation | undefined): Reason {
-  if (instance?.decidedBy === 'catalog' && instance.datacenter !== null) return standsBy
-  return reasons[instance?.decidedBy ?? 'catalog'] ?? otherReason
 }

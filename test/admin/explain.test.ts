@@ -266,6 +266,24 @@ describe('an endpoint that is out for its health', () => {
     expect(one(ejected({ faults }), { outlier: { ...outlier, consecutiveFaults: 12 } }).verdict).toContain(words)
   })
 
+  test.each([
+    [
+      'fails a check',
+      'check "http" is critical',
+      'healthy',
+      ' But "i-80" has the same address and port: requests go there all the same.',
+    ],
+    ['fails a check, and the one that stands for it is ejected', 'check "http" is critical', 'ejected', ''],
+  ] as const)('an instance that %s at an address that stays in the table', (_, reason, state, words) => {
+    const view = state === 'ejected' ? ejected() : {}
+    const there = { instance: 'b', address: '10.0.0.1:80', reason }
+    const service = serviceView('web', { endpoints: [endpointView(80, view), endpointView(81)], absent: [there] })
+    const facts = factsOf(instanceFacts(80), instanceFacts(80, { instance: 'b', checks: [check('critical')] }))
+    const b = explain({ service, facts }).instances.find(({ instance }) => instance === 'b')
+    expect(b).toMatchObject({ getsRequests: false, decidedBy: 'check' })
+    expect(b?.verdict).toBe(`Gets no requests: check "http" is critical for 3 min: connection refused.${words}`)
+  })
+
   test('a drained one that the catalog keeps out has both, and is not said to be unknown', () => {
     const drainedAway = [{ endpoint: '10.0.0.1:80', by: 'anna', agoMs: 60_000 }]
     const service = serviceView('web', { absent: [absent(80, 'check "http" is critical')], drainedAway })
