@@ -20,6 +20,8 @@ export interface CatalogStatus {
   readonly snapshot: SnapshotStatus | null
   /** The last failure to read the source since it last confirmed the catalog; null: there was none. */
   readonly failure: SourceFailure | null
+  /** The last failure to read each standby datacenter, of those of the last minute: it goes on, as a rule. */
+  readonly standbyFailures: ReadonlyMap<string, SourceFailure>
 }
 
 export interface SourceFailure extends Pick<SourceError, 'where' | 'message' | 'cure'> {
@@ -76,7 +78,7 @@ export function suspectFinder(status: CatalogStatus) {
 
 /** Everything that `/api/catalog` says. */
 export function describeCatalog(status: CatalogStatus, { state, ageMs }: Readiness): object {
-  const { admission, suspects, source, snapshot, failure } = status
+  const { admission, suspects, source, snapshot, failure, standbyFailures } = status
   return {
     state,
     ageMs,
@@ -90,6 +92,7 @@ export function describeCatalog(status: CatalogStatus, { state, ageMs }: Readine
     source,
     snapshot,
     failure,
+    standbyFailures: Object.fromEntries(standbyFailures),
   }
 }
 

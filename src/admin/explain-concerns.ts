@@ -12,7 +12,7 @@ export type Concern = { readonly text: string } & (
   | { readonly kind: 'stale'; readonly agoMs: number | null }
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'unread' }
-  | { readonly kind: 'failover'; readonly datacenter: string }
+  | { readonly kind: 'failover' | 'standby-stale'; readonly datacenter: string }
   | {
       readonly kind: 'admission'
       readonly held: number
@@ -30,6 +30,8 @@ export interface Circumstances {
   readonly inPanic: boolean
   /** The standby datacenter that the endpoints are in; null: they are in the first one. */
   readonly standby: string | null
+  /** The standby datacenters that instances are in. */
+  readonly standbys: ReadonlySet<string>
   /** `address:port` of all instances that are told of. */
   readonly places: ReadonlySet<string>
 }
@@ -38,7 +40,10 @@ export function concernsOf(input: ExplainInput, given: Circumstances): readonly 
   return [...catalogConcerns(input, given), ...tableConcerns(input, given)]
 }
 
-function catalogConcerns({ service, catalog, readiness }: ExplainInput, { standby }: Circumstances): Concern[] {
+function catalogConcerns(
+  { service, catalog, readiness }: ExplainInput,
+  { standby, standbys }: Circumstances,
+): Concern[] {
   const concerns: Concern[] = []
   const because = catalog.failure === null ? '' : `. ${failureText(catalog.failure)}`
   if (!service.inCatalog) {
@@ -60,6 +65,11 @@ function catalogConcerns({ service, catalog, readiness }: ExplainInput, { standb
   if (standby !== null) {
     const text = `datacenter "${standby}" serves it: the first one has no instance in rotation`
     concerns.push({ kind: 'failover', datacenter: standby, text })
+  }
+  for (const [datacenter, failed] of catalog.standbyFailures) {
+    if (!standbys.has(datacenter)) continue
+    const text = `datacenter "${datacenter}" cannot be read, and what is known of it may be out of date. ${failureText(failed)}`
+    concerns.push({ kind: 'standby-stale', datacenter, text })
   }
   const own = catalog.suspects.filter((suspect) => suspect.service === service.name)
   if (own.length > 0) {

@@ -121,6 +121,7 @@ export function explainService(input: ExplainInput): ServiceExplanation {
   const concerns = concernsOf(input, {
     inPanic: given.panic !== null,
     standby: servingStandby(instances),
+    standbys: new Set(instances.flatMap(({ datacenter }) => datacenter ?? [])),
     places: new Set(instances.map(({ address }) => address)),
   })
   return { verdict: serviceVerdict(service, instances), concerns, readAgoMs, instances }

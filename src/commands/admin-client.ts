@@ -45,14 +45,24 @@ export function adminTarget(
       : `EVENKEEL_ADMIN_PORT names no port to ask: found ${JSON.stringify(port)}; --admin URL says where the proxy is`
   }
   const { tokenFile } = flags
-  if (tokenFile === null) return { url, token: env.EVENKEEL_ADMIN_TOKEN || null }
+  if (tokenFile === null) {
+    const token = env.EVENKEEL_ADMIN_TOKEN || null
+    return token === null || isToken(token)
+      ? { url, token }
+      : 'EVENKEEL_ADMIN_TOKEN holds no token: it must be one word of ASCII'
+  }
   try {
     const token = readFileSync(tokenFile, 'utf8').trim()
-    if (/^[!-~]+$/.test(token)) return { url, token }
-    return `--token-file ${tokenFile} holds no token: ${token === '' ? 'it is empty' : 'it must be one word'}`
+    if (isToken(token)) return { url, token }
+    return `--token-file ${tokenFile} holds no token: ${token === '' ? 'it is empty' : 'it must be one word of ASCII'}`
   } catch (error) {
     return `--token-file ${tokenFile} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`
   }
+}
+
+/** As `admin.token` may be: what can stand in a header, without blanks. */
+function isToken(text: string): boolean {
+  return /^[!-~]+$/.test(text)
 }
 
 /**

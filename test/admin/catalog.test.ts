@@ -40,6 +40,7 @@ describe('a catalog in doubt', () => {
       source: null,
       snapshot: { path: '/var/lib/evenkeel/catalog.json', found: 'read', inUse: true },
       failure: null,
+      standbyFailures: {},
     })
   })
 

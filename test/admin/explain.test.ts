@@ -530,6 +530,16 @@ describe('the service as a whole', () => {
     expect(verdict).toBe('1 of 2 instances gets requests: 1 stands by in another datacenter.')
   })
 
+  test('a standby datacenter that cannot be read is a matter of who has instances there', () => {
+    const failed = { where: 'GET /v1/x', message: '500', cure: 'is it there?', agoMs: 9 }
+    const catalog = { ...plainCatalog, nowMs, standbyFailures: new Map([['dc2', failed]]) }
+    expect(explain({ catalog }).concerns).toEqual([])
+    const facts = factsOf(instanceFacts(80, { datacenter: 'dc2' }))
+    const text =
+      'datacenter "dc2" cannot be read, and what is known of it may be out of date. GET /v1/x: 500; is it there?'
+    expect(explain({ catalog, facts }).concerns).toMatchObject([{ kind: 'failover' }, { kind: 'standby-stale', text }])
+  })
+
   test('an instance that only the reading knows is told as well', () => {
     const { instances } = explain({ facts: factsOf(instanceFacts(80), instanceFacts(81)) })
     expect(instances[1]).toMatchObject({

@@ -50,6 +50,7 @@ export const plainCatalog: CatalogStatus = {
   source: null,
   snapshot: null,
   failure: null,
+  standbyFailures: new Map(),
 }
 
 export const outlier: OutlierOptions = {

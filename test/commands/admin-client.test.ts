@@ -41,9 +41,14 @@ describe('what cannot be used is named by where it comes from', () => {
     )
   })
 
+  test('a token of the environment', () => {
+    expect(adminTarget(flags, { EVENKEEL_ADMIN_TOKEN: 'a-b' })).toMatchObject({ token: 'a-b' })
+    expect(adminTarget(flags, { EVENKEEL_ADMIN_TOKEN: 'bäd' })).toMatch(/^EVENKEEL_ADMIN_TOKEN holds no token/)
+  })
+
   test.each([
     ['an empty token file', '\n', 'it is empty'],
-    ['a token file of two lines', 'one\ntwo\n', 'it must be one word'],
+    ['a token file of two lines', 'one\ntwo\n', 'it must be one word of ASCII'],
   ])('%s', (_, text, why) => {
     const folder = mkdtempSync(join(tmpdir(), 'evenkeel-token-'))
     const tokenFile = join(folder, 'token')
