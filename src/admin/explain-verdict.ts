@@ -81,10 +81,10 @@ const reasons: Readonly<Partial<Record<Cause['kind'], Reason>>> = {
 }
 const otherReason: Reason = ['is left out by the catalog', 'are left out by the catalog']
 
-export function serviceVerdict({ name, inCatalog }: ServiceView, instances: readonly InstanceExplanation[]): string {
-  if (!inCatalog) return `${name} has left the catalog: it gets no requests.`
+export function serviceVerdict({ inCatalog }: ServiceView, instances: readonly InstanceExplanation[]): string {
+  if (!inCatalog) return 'It has left the catalog and gets no requests.'
   const total = instances.length
-  if (total === 0) return `${name} has no instances.`
+  if (total === 0) return 'It has no instances.'
   const silent = instances.filter(({ getsRequests }) => !getsRequests)
   const get = total - silent.length
   if (total === 1 && get === 0) return `Its one instance gets no requests: it ${reasonOf(silent[0])[0]}.`

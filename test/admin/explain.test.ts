@@ -420,11 +420,11 @@ describe('the service as a whole', () => {
       { service: serviceView('web', { endpoints: [endpointView(80), endpointView(81)] }) },
       'All 2 instances get requests.',
     ],
-    ['there are none', { service: serviceView('web') }, 'web has no instances.'],
+    ['there are none', { service: serviceView('web') }, 'It has no instances.'],
     [
       'it has left',
       { service: serviceView('web', { inCatalog: false }) },
-      'web has left the catalog: it gets no requests.',
+      'It has left the catalog and gets no requests.',
     ],
     [
       'some are out, the commonest reason first',
