@@ -28,7 +28,8 @@ export async function explain(
   write: (text: string) => void,
   complain: (text: string) => void = (text) => void process.stderr.write(text),
 ): Promise<number> {
-  const target = adminTarget({ admin, tokenFile }, env)
+  // Whoever reaches the listener may read: a secret that happens to be in the environment stays there.
+  const target = adminTarget({ admin, tokenFile }, { ...env, EVENKEEL_ADMIN_TOKEN: undefined })
   if (typeof target === 'string') {
     complain(lines(`evenkeel: ${target}`))
     return 1
