@@ -90,6 +90,19 @@ evenkeel explain --request ID tells where one of these requests went.
     expect(text).not.toContain('web-2')
   })
 
+  test('an ejection of long ago is told of an instance alone, not below each of all', () => {
+    const faults = [{ agoMs: 1, outcome: 'answered 503', request: 'r-1' }]
+    const past = (agoMs: number) => ({
+      ...well,
+      causes: [{ kind: 'was-ejected', agoMs, text: 'it was ejected', faults }],
+    })
+    const textOf = (agoMs: number, count: number) =>
+      serviceText({ ...answer, instances: Array(count).fill(past(agoMs)) }, null)
+    expect(textOf(60_000, 2)).toContain('It was ejected.')
+    expect(textOf(3_600_001, 2)).not.toMatch(/It was ejected|--request/)
+    expect(textOf(3_600_001, 1)).toContain('It was ejected.')
+  })
+
   test.each([
     ['its address', '10.0.0.7:8080', ['web-3']],
     ['its id', 'web-2', ['web-2']],
