@@ -55,6 +55,8 @@ export interface RequestDetail {
   readonly service: string | null
   readonly status: number
   readonly outcome: TrailEntry['outcome']
+  /** Why it was refused; null: it was not. */
+  readonly refusal: string | null
   readonly durationMs: number
   readonly traceId: string | null
   readonly trail: string | null
@@ -92,6 +94,7 @@ function describeRequest(entry: TrailEntry, wallMs: number, room: Room): Request
     service: entry.service,
     status: entry.status,
     outcome: entry.outcome,
+    refusal: entry.refusal,
     durationMs: rounded(entry.durationMs),
     traceId: entry.traceId,
     trail: entry.trail,

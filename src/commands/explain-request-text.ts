@@ -27,6 +27,7 @@ function requestLines(request: Fields): readonly string[] {
   const code = textOf(request.trail)
   const trace = textOf(request.traceId)
   const took = millis(numberOf(request.durationMs))
+  const refusal = textOf(request.refusal)
   const came = `status ${numberOf(request.status) ?? '?'}, ${textOf(request.outcome)}`
   const count = attempts === 1 ? '1 attempt' : `${attempts} attempts`
   return [
@@ -35,6 +36,7 @@ function requestLines(request: Fields): readonly string[] {
       '  ',
       `${service === '' ? 'no service of the catalog' : `service ${service}`}; ${came}; ${took}, ${count}`,
     ),
+    ...(refusal === '' ? [] : wrapped('  ', refusal)),
     ...wrapped('  ', `ended ${durationText(numberOf(request.agoMs) ?? 0)} ago, at ${textOf(request.at)}`),
     ...(code === '' ? [] : wrapped('  ', `trail ${code}`)),
     ...(trace === '' ? [] : wrapped('  ', `trace ${trace}`)),

@@ -63,6 +63,7 @@ describe('a request, described', () => {
       service: 'quotes',
       status: 200,
       outcome: 'responded',
+      refusal: null,
       durationMs: 12,
       traceId: 'c'.repeat(32),
       trail: '2/4e1a1:cf>200',

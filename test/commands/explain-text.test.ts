@@ -236,6 +236,15 @@ describe('a request', () => {
     expect(requestsText({ requests: [request, request] }).match(/^r-1: /gm)).toHaveLength(2)
   })
 
+  test('a request that was refused says why', () => {
+    const refused = { ...request, service: null, status: 400, outcome: 'refused', tries: [], attempts: 0 }
+    const text = requestsText({ requests: [{ ...refused, refusal: 'There is more than one Host.' }] })
+    expect(text.split('\n').slice(1, 3)).toEqual([
+      expect.stringContaining('  no service of the catalog; status 400, refused;'),
+      '  There is more than one Host.',
+    ])
+  })
+
   test('an answer of something else is not taken for one', () => {
     expect([isRequestsAnswer({ requests: [] }), isRequestsAnswer({}), isRequestsAnswer(null)]).toEqual([
       true,
