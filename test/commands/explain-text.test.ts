@@ -240,7 +240,7 @@ describe('a request', () => {
     const refused = { ...request, service: null, status: 400, outcome: 'refused', tries: [], attempts: 0 }
     const text = requestsText({ requests: [{ ...refused, refusal: 'There is more than one Host.' }] })
     expect(text.split('\n').slice(1, 3)).toEqual([
-      expect.stringContaining('  no service of the catalog; status 400, refused;'),
+      expect.stringContaining('  no service; status 400, refused;'),
       '  There is more than one Host.',
     ])
   })
