@@ -182,6 +182,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     engine: initial.engine,
     metrics,
     view: balancer.view,
+    viewService: balancer.viewService,
     readiness,
     live,
     page: createPageLoader(),

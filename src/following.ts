@@ -4,7 +4,7 @@
  */
 
 import type { Logger } from 'pino'
-import type { CatalogStatus } from './admin/catalog.ts'
+import type { CatalogStatus, SourceFailure } from './admin/catalog.ts'
 import type { CatalogResult } from './admin/counters.ts'
 import { logDecisions } from './admin/event-log.ts'
 import type { Catalog } from './balancer/endpoint.ts'
@@ -52,6 +52,15 @@ export interface Following {
   close(): Promise<void>
 }
 
+/** A failure, and when it was (`FollowingDeps.now`). */
+interface Failed {
+  readonly error: Pick<SourceError, 'where' | 'message' | 'cure'>
+  readonly atMs: number
+}
+
+/** A standby that has not failed for so long may be taken to be read again: nobody says when it is. */
+const standbyFailsForMs = 60_000
+
 /** How long a source that does not fail may take with its first answer before the snapshot is served. */
 const patienceMs = 2_000
 
@@ -70,6 +79,10 @@ export function createFollowing(deps: FollowingDeps): Following {
   let inUse: Catalog | null = null
   /** When the source last stood by the whole catalog, to this process or one before it: since 1970; null: never. */
   let confirmedAtMs: number | null = null
+  /** Of the source, since it last confirmed the catalog; null: none. */
+  let failure: Failed | null = null
+  /** The last one of each standby datacenter. */
+  const standbyFailures = new Map<string, Failed>()
   let closed = false
   let following: ReturnType<typeof follow> | null = null
   let onFirstCatalog: () => void = () => {}
@@ -80,6 +93,7 @@ export function createFollowing(deps: FollowingDeps): Following {
   function confirm(): void {
     if (freshness.confirmed() === 'recovered') log.info('the catalog is confirmed again')
     confirmedAtMs = Date.now()
+    failure = null
   }
 
   /** Serves what an earlier process knew, when the source does not say anything better in time. */
@@ -131,7 +145,8 @@ export function createFollowing(deps: FollowingDeps): Following {
         snapshot?.file.confirmed(Date.now())
       },
       onError(error) {
-        if (error.standby !== undefined) return tellStandbyError(error)
+        if (error.standby !== undefined) return tellStandbyError(error, error.standby)
+        failure = { error, atMs: now() }
         deps.onResult('error')
         tellError(error)
         serveSnapshot()
@@ -140,10 +155,11 @@ export function createFollowing(deps: FollowingDeps): Following {
     return { abort, source, admitted, done: admitted.watch(unlessAborted(listeners, abort.signal), abort.signal) }
   }
 
-  function tellStandbyError(error: SourceError): void {
-    if (!standbyFreshness.failed(error)) return
-    const { where, message, standby } = error
+  function tellStandbyError(error: SourceError, standby: string): void {
+    const { where, message } = error
     const cure = `is ${JSON.stringify(standby)}, named in services.<name>.failover, a datacenter that the agent can reach?`
+    standbyFailures.set(standby, { error: { where, message, cure }, atMs: now() })
+    if (!standbyFreshness.failed(error)) return
     log.warn({ where, message, cure }, 'a standby datacenter cannot be read; what is known of it stays')
   }
 
@@ -154,6 +170,11 @@ export function createFollowing(deps: FollowingDeps): Following {
     const meanwhile = isServing || found.kind === 'read' ? 'the last good one stays' : 'nothing is served yet'
     log.warn({ where, message, cure }, `the catalog cannot be read; ${meanwhile}`)
   }
+
+  const failureView = ({ error: { where, message, cure }, atMs }: Failed): SourceFailure => ({
+    ...{ where, message, cure },
+    agoMs: Math.round(now() - atMs),
+  })
 
   return {
     firstCatalog,
@@ -178,6 +199,12 @@ export function createFollowing(deps: FollowingDeps): Following {
       suspects: following?.admitted.suspects() ?? [],
       source: following?.source.describe?.() ?? null,
       snapshot: snapshot === null ? null : { path: snapshot.path, found: found.kind, inUse: snapshotInUse },
+      failure: failure === null ? null : failureView(failure),
+      standbyFailures: new Map(
+        [...standbyFailures]
+          .filter(([, { atMs }]) => now() - atMs < standbyFailsForMs)
+          .map(([standby, failed]) => [standby, failureView(failed)]),
+      ),
     }),
     instances: (service) => following?.source.instances?.(service) ?? null,
     accept: () => following?.admitted.accept() ?? 0,

@@ -175,3 +175,24 @@ test.each([
   await following.firstCatalog
   expect(table()).toBe(expected)
 })
+
+test('what failed, and the cure, is known until the catalog is confirmed again', async () => {
+  const consul = await consulWith({ web: [3] })
+  let isRefused = true
+  consul.misbehave = (_, answer) => {
+    if (isRefused) answer.writeHead(403).end('Permission denied')
+    return isRefused
+  }
+  const { following } = followed(consul.url, 'null')
+  expect(following.status().failure).toBeNull()
+  await following.start()
+  const failure = await waitFor('it has failed', () => following.status().failure ?? undefined)
+  expect(failure).toMatchObject({
+    where: 'GET /v1/catalog/services',
+    message: 'Consul answered 403: Permission denied',
+    cure: expect.stringContaining('CONSUL_HTTP_TOKEN'),
+  })
+  isRefused = false
+  await following.firstCatalog
+  await waitFor('that is over', () => following.status().failure === null)
+}, 30_000)

@@ -3,9 +3,10 @@
 import type { EndpointId } from '../balancer/endpoint.ts'
 import type { AdmissionOptions, Suspect } from '../discovery/admission.ts'
 import type { Doubt } from '../discovery/doubt.ts'
-import type { SourceView } from '../discovery/source.ts'
+import type { SourceError, SourceView } from '../discovery/source.ts'
 import { doubtText } from './event-log.ts'
 import type { Readiness } from './readiness.ts'
+import { durationText } from './words.ts'
 
 export interface CatalogStatus {
   /** Of the clock that the suspects' times are of. */
@@ -17,6 +18,14 @@ export interface CatalogStatus {
   readonly source: SourceView | null
   /** Null: none is kept. */
   readonly snapshot: SnapshotStatus | null
+  /** The last failure to read the source since it last confirmed the catalog; null: there was none. */
+  readonly failure: SourceFailure | null
+  /** The last failure to read each standby datacenter, of those of the last minute: it goes on, as a rule. */
+  readonly standbyFailures: ReadonlyMap<string, SourceFailure>
+}
+
+export interface SourceFailure extends Pick<SourceError, 'where' | 'message' | 'cure'> {
+  readonly agoMs: number
 }
 
 export interface SnapshotStatus {
@@ -42,7 +51,7 @@ export interface SuspectDetail {
 export function suspectDetail(suspect: Suspect, { nowMs, admission }: CatalogStatus): SuspectDetail {
   const { doubt, kept, sinceMs, reads } = suspect
   const decidedInMs = kept ? null : Math.max(0, sinceMs + admission.holdMs - nowMs)
-  const until = `held: ${doubtText(doubt)}; decided in ${((decidedInMs ?? 0) / 1000).toFixed(1)} s at the latest`
+  const until = `held: ${doubtText(doubt)}; decided in ${durationText(decidedInMs ?? 0)} at the latest`
   return {
     doubt,
     state: kept ? 'kept' : 'held',
@@ -51,6 +60,11 @@ export function suspectDetail(suspect: Suspect, { nowMs, admission }: CatalogSta
     confirmingReads: reads,
     why: kept ? `kept, although ${doubtText(doubt)}: endpoints that it lost go on answering` : until,
   }
+}
+
+/** What failed and what to do, as a clause. */
+export function failureText({ where, message, cure }: SourceFailure): string {
+  return `${where}: ${message}; ${cure.replace(/\.$/, '')}`
 }
 
 /** How to find what there is to tell of an endpoint of a service; null: the catalog lists it. */
@@ -64,7 +78,7 @@ export function suspectFinder(status: CatalogStatus) {
 
 /** Everything that `/api/catalog` says. */
 export function describeCatalog(status: CatalogStatus, { state, ageMs }: Readiness): object {
-  const { admission, suspects, source, snapshot } = status
+  const { admission, suspects, source, snapshot, failure, standbyFailures } = status
   return {
     state,
     ageMs,
@@ -77,6 +91,8 @@ export function describeCatalog(status: CatalogStatus, { state, ageMs }: Readine
     })),
     source,
     snapshot,
+    failure,
+    standbyFailures: Object.fromEntries(standbyFailures),
   }
 }
 

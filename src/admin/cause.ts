@@ -7,7 +7,7 @@ import type { AbsentInstance } from '../balancer/endpoint.ts'
 import type { EjectionReason, WithheldReason } from '../balancer/observer.ts'
 import type { Outcome } from '../balancer/outcome.ts'
 import type { OutlierOptions } from '../balancer/outlier-options.ts'
-import type { EndpointView } from '../balancer/view.ts'
+import type { DrainView, EndpointView } from '../balancer/view.ts'
 import type { CheckFacts, InstanceFacts } from '../discovery/consul-facts.ts'
 import type { SuspectDetail } from './catalog.ts'
 
@@ -91,8 +91,12 @@ export interface InstanceRecord {
   readonly absent: AbsentInstance | null
   readonly facts: InstanceFacts | null
   readonly suspect: SuspectDetail | null
+  /** A person's word on a place that the table lacks; null: there is none, or its endpoint has it. */
+  readonly drained: DrainView | null
   /** Ids of other instances at its address and port, ten at most. */
   readonly sameAddress: readonly string[]
+  /** Requests go to its address and port, be it under the id of another one. */
+  readonly isPlaceInRotation: boolean
 }
 
 export interface CauseContext {

@@ -6,6 +6,7 @@ import type { Outcome } from '../balancer/outcome.ts'
 import type { OutOfRotation } from '../balancer/view.ts'
 import type { Try } from '../proxy/observer.ts'
 import type { TrailEntry } from './request-trail.ts'
+import { ejectedText, outcomeText } from './words.ts'
 
 /** Of each list, and of all lists of one answer together: a pool may have thousands. */
 const namedInList = 100
@@ -36,7 +37,10 @@ export interface TryDetail extends Candidates {
   readonly durationMs: number
   readonly connectMs: number | null
   readonly firstByteMs: number | null
+  /** In words. */
   readonly outcome: string
+  readonly kind: Outcome['kind']
+  readonly status: number | null
   /** Why another endpoint was tried after it; null when none was. */
   readonly retried: Try['retried']
 }
@@ -51,6 +55,8 @@ export interface RequestDetail {
   readonly service: string | null
   readonly status: number
   readonly outcome: TrailEntry['outcome']
+  /** Why it was refused; null: it was not. */
+  readonly refusal: string | null
   readonly durationMs: number
   readonly traceId: string | null
   readonly trail: string | null
@@ -88,6 +94,7 @@ function describeRequest(entry: TrailEntry, wallMs: number, room: Room): Request
     service: entry.service,
     status: entry.status,
     outcome: entry.outcome,
+    refusal: entry.refusal,
     durationMs: rounded(entry.durationMs),
     traceId: entry.traceId,
     trail: entry.trail,
@@ -107,6 +114,8 @@ function describeTry(each: Try, tried: ReadonlySet<EndpointId>, standingKept: bo
     connectMs: each.connectMs === null ? null : rounded(each.connectMs),
     firstByteMs: each.firstByteMs === null ? null : rounded(each.firstByteMs),
     outcome: outcomeWords(each.outcome),
+    kind: each.outcome.kind,
+    status: each.outcome.kind === 'responded' ? each.outcome.status : null,
     retried: each.retried,
     ...(standingKept ? candidatesOf({ standing, tried, isPanic: role === 'panic', picked }, room) : noLongerKept),
   }
@@ -166,36 +175,20 @@ function whyNot(out: OutOfRotation | undefined, isTried: boolean, isPanic: boole
     case 'drained':
       return 'drained by hand'
     case 'ejected':
-      return isPanic ? null : `ejected (${out.reason ?? 'a reason unknown'})`
+      return isPanic ? null : ejectedText(out.reason)
     case 'probing':
-      return isPanic ? null : `ejected (${out.reason ?? 'a reason unknown'}), and its one probe is under way`
+      return isPanic ? null : `${ejectedText(out.reason)}; its one probe is under way`
     default:
       return out.state satisfies never
   }
 }
 
-/** How an attempt ended, its kind first: `responded 200`, `connect-failed ECONNREFUSED`, `timed-out response`. */
+/** How an attempt ended, in the words of `explain`, and what only a request's own story has. */
 function outcomeWords(outcome: Outcome): string {
-  switch (outcome.kind) {
-    case 'responded':
-      return `responded ${outcome.status}${outcome.relayed ? '' : ', thrown away for a retry'}`
-    case 'connect-failed':
-      return `connect-failed ${outcome.code}`
-    case 'timed-out':
-      return `timed-out ${outcome.phase}`
-    case 'broke-off': {
-      const when = outcome.afterHeaders ? 'after the head' : 'before the head'
-      return `broke-off ${outcome.code} ${when}${outcome.stale === true ? ', on a connection that was kept' : ''}`
-    }
-    case 'bad-response':
-      return `bad-response${outcome.afterHeaders ? ' after the head' : ''}: ${outcome.detail}`
-    case 'client-left':
-      return 'client-left'
-    case 'bad-request':
-      return `bad-request ${outcome.status}: ${outcome.detail}`
-    default:
-      return outcome satisfies never
-  }
+  const words = outcomeText(outcome)
+  if (outcome.kind === 'responded' && !outcome.relayed) return `${words}, thrown away for a retry`
+  if (outcome.kind === 'bad-response' && outcome.afterHeaders) return `${words}, after its head`
+  return outcome.kind === 'broke-off' && outcome.stale === true ? `${words}, on a connection that was kept` : words
 }
 
 function first<T>(list: readonly T[], room: Room): readonly T[] {

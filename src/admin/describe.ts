@@ -4,6 +4,7 @@ import type { AbsentInstance } from '../balancer/endpoint.ts'
 import type { EjectionReason, WithheldReason } from '../balancer/observer.ts'
 import type { EndpointState, EndpointView, ServiceView } from '../balancer/view.ts'
 import type { SuspectDetail } from './catalog.ts'
+import { ejectedText } from './words.ts'
 
 /** What there is to tell of an endpoint that the catalog leaves out; null: it is listed. */
 type FindSuspect = (service: string, endpoint: string) => SuspectDetail | null
@@ -106,16 +107,17 @@ export function why(view: EndpointView, suspect: SuspectDetail | null): string |
 }
 
 function healthClause(view: EndpointView): string | null {
-  const cause = view.reason ?? 'a reason unknown'
   switch (view.state) {
     case 'ejected':
-      return `ejected for ${cause}; ${nextProbe(view.ejectedForMs ?? 0)}`
+      return `${ejectedText(view.reason)}; ${nextProbe(view.ejectedForMs ?? 0)}`
     case 'probing':
-      return `ejected for ${cause}; one probe request is on its way`
+      return `${ejectedText(view.reason)}; one probe request is on its way`
     case 'drained':
       return `drained by ${view.drained?.by ?? 'somebody'}`
     case 'healthy':
-      return view.withheld === null ? null : `its ejection for ${cause} is due but withheld: ${view.withheld}`
+      return view.withheld === null
+        ? null
+        : `its ejection for ${view.reason ?? 'a reason unknown'} is due but withheld: ${view.withheld}`
     default:
       return view.state satisfies never
   }

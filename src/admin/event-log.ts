@@ -1,26 +1,32 @@
 /** What is written down of health, of the catalog, and of answers that were doubted? By name, and not too much at once. */
 
 import type { Logger } from 'pino'
-import type { BalancerObserver } from '../balancer/observer.ts'
+import type { BalancerObserver, TrippingFault } from '../balancer/observer.ts'
 import type { ServiceChange } from '../balancer/table.ts'
 import type { Decision } from '../discovery/admission.ts'
 import type { Doubt } from '../discovery/doubt.ts'
+import { outcomeText } from './words.ts'
 
 /** Above this many at once (a start, Consul's return) names are for those who ask for them. */
 const namedAtOnce = 100
 
 export function healthLog(log: Logger): BalancerObserver {
   return {
-    onEjected: (service, endpoint, reason, forMs) =>
-      log.warn({ service, endpoint, reason, forMs }, 'an endpoint was ejected'),
+    onEjected: (service, endpoint, reason, forMs, last) =>
+      log.warn({ service, endpoint, reason, forMs, ...lastFault(last) }, 'an endpoint was ejected'),
     onRestored: (service, endpoint) => log.info({ service, endpoint }, 'an endpoint is back in rotation'),
-    onWithheld: (service, endpoint, due, withheld) =>
-      log.warn({ service, endpoint, due, withheld }, 'an ejection was due and withheld'),
+    onWithheld: (service, endpoint, due, withheld, last) =>
+      log.warn({ service, endpoint, due, withheld, ...lastFault(last) }, 'an ejection was due and withheld'),
     // hand-log.ts writes down what people say, and who they are.
     onDrained: () => {},
     onUndrained: () => {},
     onPanicPick: () => {},
   }
+}
+
+/** What tripped the rule: the log is all that is left of it after a restart. */
+function lastFault(last: TrippingFault | undefined) {
+  return last === undefined ? {} : { lastFault: outcomeText(last.outcome), requestId: last.request }
 }
 
 /** Writes down what changed, service by service. */

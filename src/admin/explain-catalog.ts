@@ -7,7 +7,7 @@ import { durationText, isoTime } from './words.ts'
 
 /** Checks, maintenance, tag and address first; then what the catalog says besides; then admission. */
 export function catalogCauses(
-  { endpoint, absent, facts, suspect, sameAddress }: InstanceRecord,
+  { endpoint, absent, facts, suspect, sameAddress, isPlaceInRotation }: InstanceRecord,
   given: CauseContext,
 ): Cause[] {
   const checks = (facts?.checks ?? []).filter(({ status }) => status !== 'passing')
@@ -18,14 +18,18 @@ export function catalogCauses(
     const text = `it lacks the tag "${facts.lacksTag}", which discovery.consul.tag asks for`
     causes.push({ kind: 'tag', tag: facts.lacksTag, text })
   }
-  if (sameAddress.length > 0) causes.push(sameAddressCause(sameAddress, endpoint !== null))
-  if (absent !== null && !isTold(absent, causes)) causes.push({ kind: 'catalog', text: absent.reason })
+  if (sameAddress.length > 0) {
+    const isOut = absent !== null && kindOfReason(absent.reason) !== 'same-address'
+    const standsFor = endpoint !== null ? 'holder' : isOut && isPlaceInRotation ? 'out' : 'other'
+    causes.push(sameAddressCause(sameAddress, whatItIs[standsFor]))
+  }
+  if (absent !== null && !isTold(absent, causes)) causes.push({ kind: 'catalog', text: reasonText(absent.reason) })
   if (endpoint === null && absent === null && causes.length === 0) {
     const where = facts?.datacenter
     const text = where === undefined ? 'the table does not have it yet' : `datacenter "${where}" is not asked now`
     causes.push({ kind: 'catalog', text })
   }
-  if (suspect !== null) causes.push({ kind: 'admission', ...suspect, text: suspect.why })
+  if (suspect !== null) causes.push({ kind: 'admission', ...suspect, text: `it is ${suspect.why}` })
   return causes
 }
 
@@ -33,6 +37,12 @@ export function catalogCauses(
 function isTold({ reason }: AbsentInstance, causes: readonly Cause[]): boolean {
   const kind = kindOfReason(reason)
   return causes.some((cause) => cause.kind === kind)
+}
+
+/** The catalog's clause stands behind an instance's name; a sentence wants its subject. */
+function reasonText(reason: string): string {
+  if (/^(has|lacks|stands) /.test(reason)) return `it ${reason}`
+  return reason.startsWith('in maintenance') ? `it is ${reason}` : reason
 }
 
 /** Which kind of cause the catalog's clause on an absent instance speaks of. */
@@ -77,10 +87,16 @@ export function checkDetail(
   return { check: name, id, status, output, ofNode, agoMs, at: isoTime(epochMs - agoMs), orLonger }
 }
 
-function sameAddressCause(others: readonly string[], holds: boolean): Cause {
+/** What follows from sharing an address, for who stands for it, for who is out while another one is not, and for the rest. */
+const whatItIs = {
+  holder: 'this one stands for all of them',
+  out: 'requests go there all the same',
+  other: 'they are one endpoint, counted once',
+} as const
+
+function sameAddressCause(others: readonly string[], meaning: string): Cause {
   const named = others.slice(0, 3).map((other) => `"${other}"`)
   const more = others.length > 3 ? ' and others' : ''
-  const whose = holds ? 'this one stands for all of them' : 'they are one endpoint, counted once'
-  const text = `${named.join(', ')}${more} ${others.length === 1 ? 'has' : 'have'} the same address and port: ${whose}`
+  const text = `${named.join(', ')}${more} ${others.length === 1 ? 'has' : 'have'} the same address and port: ${meaning}`
   return { kind: 'same-address', others, text }
 }

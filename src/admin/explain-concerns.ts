@@ -1,7 +1,7 @@
 /** What concerns a service as a whole? The catalog that it stands on, and what all of its endpoints have in common. */
 
 import type { AdmissionOptions } from '../discovery/admission.ts'
-import { suspectCounts } from './catalog.ts'
+import { failureText, suspectCounts } from './catalog.ts'
 import type { ExplainInput } from './explain.ts'
 import { durationText } from './words.ts'
 
@@ -12,7 +12,7 @@ export type Concern = { readonly text: string } & (
   | { readonly kind: 'stale'; readonly agoMs: number | null }
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'unread' }
-  | { readonly kind: 'failover'; readonly datacenter: string }
+  | { readonly kind: 'failover' | 'standby-stale'; readonly datacenter: string }
   | {
       readonly kind: 'admission'
       readonly held: number
@@ -30,24 +30,32 @@ export interface Circumstances {
   readonly inPanic: boolean
   /** The standby datacenter that the endpoints are in; null: they are in the first one. */
   readonly standby: string | null
+  /** The standby datacenters that instances are in. */
+  readonly standbys: ReadonlySet<string>
+  /** `address:port` of all instances that are told of. */
+  readonly places: ReadonlySet<string>
 }
 
 export function concernsOf(input: ExplainInput, given: Circumstances): readonly Concern[] {
   return [...catalogConcerns(input, given), ...tableConcerns(input, given)]
 }
 
-function catalogConcerns({ service, catalog, readiness }: ExplainInput, { standby }: Circumstances): Concern[] {
+function catalogConcerns(
+  { service, catalog, readiness }: ExplainInput,
+  { standby, standbys }: Circumstances,
+): Concern[] {
   const concerns: Concern[] = []
+  const because = catalog.failure === null ? '' : `. ${failureText(catalog.failure)}`
   if (!service.inCatalog) {
-    concerns.push({ kind: 'left', text: 'it has left the catalog: clients get 503, and 404 ten minutes after it left' })
+    concerns.push({ kind: 'left', text: 'clients get 503 for ten minutes after it left, then 404' })
   }
   if (readiness.state === 'starting') {
-    concerns.push({ kind: 'starting', text: 'the proxy has just started and has no catalog yet' })
+    concerns.push({ kind: 'starting', text: `the proxy has no catalog yet${because}` })
   }
   if (readiness.state === 'stale') {
     const { ageMs: agoMs } = readiness
     const since = agoMs === null ? 'has not been confirmed yet' : `was last confirmed ${durationText(agoMs)} ago`
-    concerns.push({ kind: 'stale', agoMs, text: `the catalog ${since}: what follows may be out of date` })
+    concerns.push({ kind: 'stale', agoMs, text: `the catalog ${since}, and may be out of date${because}` })
   }
   if (catalog.snapshot?.inUse === true) {
     const text = 'the catalog is the snapshot of an earlier process: Consul has not answered yet'
@@ -57,6 +65,11 @@ function catalogConcerns({ service, catalog, readiness }: ExplainInput, { standb
   if (standby !== null) {
     const text = `datacenter "${standby}" serves it: the first one has no instance in rotation`
     concerns.push({ kind: 'failover', datacenter: standby, text })
+  }
+  for (const [datacenter, failed] of catalog.standbyFailures) {
+    if (!standbys.has(datacenter)) continue
+    const text = `datacenter "${datacenter}" cannot be read, and what is known of it may be out of date. ${failureText(failed)}`
+    concerns.push({ kind: 'standby-stale', datacenter, text })
   }
   const own = catalog.suspects.filter((suspect) => suspect.service === service.name)
   if (own.length > 0) {
@@ -68,7 +81,7 @@ function catalogConcerns({ service, catalog, readiness }: ExplainInput, { standb
   return concerns
 }
 
-function tableConcerns({ service, facts, outlier }: ExplainInput, { inPanic }: Circumstances): Concern[] {
+function tableConcerns({ service, facts, outlier }: ExplainInput, { inPanic, places }: Circumstances): Concern[] {
   const concerns: Concern[] = []
   const { picks, agoMs } = service.panic
   if (inPanic || picks > 0) {
@@ -82,10 +95,12 @@ function tableConcerns({ service, facts, outlier }: ExplainInput, { inPanic }: C
   if (!outlier.enforce && service.endpoints.some(({ withheld }) => withheld === 'shadow')) {
     concerns.push({
       kind: 'shadow',
-      text: 'outlier.enforce is false: endpoints that fail are counted and stay in rotation',
+      text: 'endpoints that fail are counted and stay in rotation, since outlier.enforce is false',
     })
   }
   for (const { endpoint, by, agoMs: drainedMs } of service.drainedAway) {
+    // An instance that the catalog knows and keeps out has it among its causes.
+    if (places.has(endpoint)) continue
     const text = `${endpoint} was drained by ${by} ${durationText(drainedMs)} ago and is not in the catalog now: should it return, it stays drained`
     concerns.push({ kind: 'drained-away', endpoint, by, agoMs: Math.round(drainedMs), text })
   }

@@ -1,7 +1,7 @@
 /** What have requests and people shown of an endpoint? The causes of their side, in order. */
 
 import type { OutlierOptions } from '../balancer/outlier-options.ts'
-import type { EjectionView, EndpointView, FaultView } from '../balancer/view.ts'
+import type { DrainView, EjectionView, EndpointView, FaultView } from '../balancer/view.ts'
 import type { Cause, CauseContext, EjectionDetail, FaultDetail } from './cause.ts'
 import { durationText, isoTime, outcomeText, percentText, ruleText } from './words.ts'
 
@@ -14,7 +14,7 @@ export function healthCauses(view: EndpointView, given: CauseContext): Cause[] {
   if (lastEjection !== null && isOut) causes.push(ejectionCause(view, lastEjection, given))
   if (lastWithheld !== null) {
     const { due, reason: why, agoMs, pool } = lastWithheld
-    const text = `its ejection has been due for ${durationText(agoMs)}, because ${ruleText(due, outlier)}, and is withheld: ${withheldText(lastWithheld, outlier)}`
+    const text = `its ejection has been due for ${durationText(agoMs)}, because ${ruleText(due, outlier, due === 'consecutive-connect-faults' ? view.consecutiveConnectFaults : consecutiveFaults)}, and is withheld: ${withheldText(lastWithheld, outlier)}`
     const faults = faultDetails(view.faults, epochMs)
     const { size: poolSize, ejected, failing } = pool
     causes.push({
@@ -36,11 +36,7 @@ export function healthCauses(view: EndpointView, given: CauseContext): Cause[] {
     const text = `all endpoints that may be tried are ejected, so requests go to them all the same: ${panic.picks} so far${last}`
     causes.push({ kind: 'panic', ...panic, text })
   }
-  if (drained !== null) {
-    const { by, agoMs } = drained
-    const text = `drained by ${by} ${durationText(agoMs)} ago, until somebody undrains it`
-    causes.push({ kind: 'drain', by, agoMs: Math.round(agoMs), at: isoTime(epochMs - agoMs), text })
-  }
+  if (drained !== null) causes.push(drainCause(drained, epochMs))
   if (warmth < 1) {
     const until =
       given.slowStartMs === null ? '' : `, and grows to the full one over ${durationText(given.slowStartMs)}`
@@ -53,10 +49,15 @@ export function healthCauses(view: EndpointView, given: CauseContext): Cause[] {
   }
   if (lastEjection !== null && !isOut && state !== 'ejected') {
     const { agoMs, forMs } = lastEjection
-    const text = `it was ejected ${durationText(agoMs)} ago for ${durationText(forMs)}, because ${tripText(lastEjection, outlier)}; it is back`
+    const text = `it was ejected ${durationText(agoMs)} ago for ${durationText(forMs)}, because ${tripText(lastEjection, outlier)}; that is over`
     causes.push({ kind: 'was-ejected', ...ejectionDetail(view, lastEjection, epochMs), text })
   }
   return causes
+}
+
+export function drainCause({ by, agoMs }: DrainView, epochMs: number): Cause {
+  const text = `drained by ${by} ${durationText(agoMs)} ago, until somebody undrains it`
+  return { kind: 'drain', by, agoMs: Math.round(agoMs), at: isoTime(epochMs - agoMs), text }
 }
 
 function ejectionCause(view: EndpointView, ejection: EjectionView, { outlier, epochMs }: CauseContext): Cause {
@@ -72,8 +73,8 @@ function ejectionCause(view: EndpointView, ejection: EjectionView, { outlier, ep
   return { kind: 'ejection', ...ejectionDetail(view, ejection, epochMs), text }
 }
 
-function tripText({ reason, by }: EjectionView, outlier: OutlierOptions): string {
-  return reason === 'by-hand' ? `${by ?? 'somebody'} said so` : ruleText(reason, outlier)
+function tripText({ reason, by, faults }: EjectionView, outlier: OutlierOptions): string {
+  return reason === 'by-hand' ? `${by ?? 'somebody'} said so` : ruleText(reason, outlier, faults.length)
 }
 
 function ejectionDetail(view: EndpointView, ejection: EjectionView, epochMs: number): EjectionDetail {
@@ -104,8 +105,8 @@ function withheldText({ reason, pool }: NonNullable<EndpointView['lastWithheld']
   switch (reason) {
     case 'cap':
       return pool.size < 2
-        ? 'it is the only endpoint, and a lone one is never ejected'
-        : `${pool.ejected} of ${pool.size} are ejected already, and ${percentText(outlier.maxEjectedShare)} is the most (outlier.maxEjectedShare)`
+        ? 'nobody else is left to take its requests, and a lone endpoint is never ejected'
+        : `${pool.ejected} of ${pool.size} are ejected already, and ${percentText(outlier.maxEjectedShare)} in whole endpoints is the most (outlier.maxEjectedShare)`
     case 'correlated':
       return `${pool.failing} of ${pool.size} endpoints fail together, so it is the request, or something that all of them need`
     case 'shadow':

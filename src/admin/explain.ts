@@ -4,15 +4,15 @@
  */
 
 import type { OutlierOptions } from '../balancer/outlier-options.ts'
-import type { EndpointState, EndpointView, ServiceView } from '../balancer/view.ts'
+import type { EndpointState, ServiceView } from '../balancer/view.ts'
 import type { InstanceFacts, ServiceFacts } from '../discovery/consul-facts.ts'
 import { type CatalogStatus, suspectFinder } from './catalog.ts'
 import type { Cause, CauseContext, CheckDetail, InstanceRecord } from './cause.ts'
-import { catalogCauses, checkDetail, kindOfReason } from './explain-catalog.ts'
+import { catalogCauses, checkDetail } from './explain-catalog.ts'
 import { type Concern, concernsOf } from './explain-concerns.ts'
-import { healthCauses } from './explain-health.ts'
+import { drainCause, healthCauses } from './explain-health.ts'
+import { decisive, instanceVerdict, serviceVerdict, whatDecides } from './explain-verdict.ts'
 import type { Readiness } from './readiness.ts'
-import { countText, percentText } from './words.ts'
 
 /** What explains a service besides the table. */
 export interface ExplainSources {
@@ -110,12 +110,20 @@ export function explainService(input: ExplainInput): ServiceExplanation {
     areWeighted: weights.size > 1,
   }
   const recent = service.endpoints.reduce((sum, { recentPicks }) => sum + recentPicks, 0)
-  const instances = joined(service, facts?.instances ?? []).map(({ endpoint, absent, facts: own, sameAddress }) => {
+  const drains = new Map(service.drainedAway.map((drain) => [drain.endpoint, drain]))
+  const instances = joined(service, facts?.instances ?? []).map((record) => {
+    const { endpoint, absent, facts: own } = record
     const suspect = endpoint === null ? null : find(service.name, endpoint.endpoint.id)
-    return instanceExplanation({ endpoint, absent, facts: own, suspect, sameAddress }, given, recent)
+    const drained = endpoint === null ? (drains.get(absent?.address ?? own?.address ?? '') ?? null) : null
+    return instanceExplanation({ ...record, suspect, drained }, given, recent)
   })
   const readAgoMs = facts === null ? null : Math.round(catalog.nowMs - facts.readMs)
-  const concerns = concernsOf(input, { inPanic: given.panic !== null, standby: servingStandby(instances) })
+  const concerns = concernsOf(input, {
+    inPanic: given.panic !== null,
+    standby: servingStandby(instances),
+    standbys: new Set(instances.flatMap(({ datacenter }) => datacenter ?? [])),
+    places: new Set(instances.map(({ address }) => address)),
+  })
   return { verdict: serviceVerdict(service, instances), concerns, readAgoMs, instances }
 }
 
@@ -132,7 +140,7 @@ function servingStandby(instances: readonly InstanceExplanation[]): string | nul
 /** So many ids at one address are named. */
 const namedAtOneAddress = 10
 
-type Joined = Omit<InstanceRecord, 'suspect'>
+type Joined = Omit<InstanceRecord, 'suspect' | 'drained'>
 
 /** One record for each instance that the table or the catalog's last answer knows: endpoints first. */
 function joined(service: ServiceView, facts: readonly InstanceFacts[]): readonly Joined[] {
@@ -160,10 +168,14 @@ function joined(service: ServiceView, facts: readonly InstanceFacts[]): readonly
   const placed = all.filter(({ address, facts: own }) => own?.datacenter === undefined && address !== '')
   for (const { address, instance } of placed) push(idsAt, address, instance)
   const sharing = new Set(placed)
+  const inRotation = new Set(
+    service.endpoints.filter(({ state }) => state === 'healthy').map((view) => view.endpoint.id),
+  )
   return all.map((each) => {
     const ids = sharing.has(each) ? (idsAt.get(each.address) ?? []) : []
     const { endpoint, absent: out, facts: own } = each
-    return { endpoint, absent: out, facts: own, sameAddress: ids.length > 1 ? withoutOne(ids, each.instance) : [] }
+    const sameAddress = ids.length > 1 ? withoutOne(ids, each.instance) : []
+    return { endpoint, absent: out, facts: own, sameAddress, isPlaceInRotation: inRotation.has(each.address) }
   })
 }
 
@@ -185,8 +197,12 @@ function isWell({ checks, lacksTag }: InstanceFacts): boolean {
 }
 
 function instanceExplanation(record: InstanceRecord, given: CauseContext, recent: number): InstanceExplanation {
-  const { endpoint, absent, facts } = record
-  const causes = [...catalogCauses(record, given), ...(endpoint === null ? [] : healthCauses(endpoint, given))]
+  const { endpoint, absent, facts, drained } = record
+  const causes = [
+    ...catalogCauses(record, given),
+    ...(endpoint === null ? [] : healthCauses(endpoint, given)),
+    ...(drained === null ? [] : [drainCause(drained, given.epochMs)]),
+  ]
   const state = endpoint?.state ?? null
   const getsRequests = state === 'healthy' || (given.panic !== null && state !== null && state !== 'drained')
   const cause = decisive(record, causes, getsRequests)
@@ -200,7 +216,7 @@ function instanceExplanation(record: InstanceRecord, given: CauseContext, recent
     state,
     inRotation: state === 'healthy',
     getsRequests,
-    verdict: instanceVerdict(cause, getsRequests, endpoint),
+    verdict: instanceVerdict(record, causes, cause, getsRequests),
     decidedBy: getsRequests ? (cause?.kind ?? null) : whatDecides(record, cause),
     causes,
     checks: (facts?.checks ?? []).map((check) => checkDetail(check, given)),
@@ -213,80 +229,4 @@ function instanceExplanation(record: InstanceRecord, given: CauseContext, recent
     weight: endpoint?.endpoint.weight ?? null,
     warmth: endpoint?.warmth ?? 1,
   }
-}
-
-/** What keeps an endpoint out, the weightiest first; and what is worth the most attention of one that gets requests. */
-const out: readonly Cause['kind'][] = ['drain', 'ejection']
-const notable: readonly Cause['kind'][] = [
-  'panic',
-  'withheld',
-  'admission',
-  'failing',
-  'check',
-  'same-address',
-  'slow-start',
-]
-/** Of an instance that the table lacks, though the catalog says nothing against it. */
-const unlisted: readonly Cause['kind'][] = ['catalog', 'tag', 'maintenance', 'check', 'same-address']
-
-/** Of all that bears on an instance, what decides; null: nothing is to be said. */
-function decisive({ endpoint, absent }: InstanceRecord, causes: readonly Cause[], getsRequests: boolean): Cause | null {
-  if (getsRequests) return firstOf(causes, notable)
-  if (endpoint !== null) return firstOf(causes, out)
-  return firstOf(causes, absent === null ? unlisted : [kindOfReason(absent.reason), ...unlisted])
-}
-
-function whatDecides({ endpoint, absent }: InstanceRecord, cause: Cause | null): Cause['kind'] {
-  if (endpoint !== null) return endpoint.state === 'drained' ? 'drain' : 'ejection'
-  return absent === null ? (cause?.kind ?? 'catalog') : kindOfReason(absent.reason)
-}
-
-function firstOf(causes: readonly Cause[], kinds: readonly Cause['kind'][]): Cause | null {
-  for (const kind of kinds) {
-    const found = causes.find((cause) => cause.kind === kind)
-    if (found !== undefined) return found
-  }
-  return null
-}
-
-function instanceVerdict(cause: Cause | null, getsRequests: boolean, endpoint: EndpointView | null): string {
-  if (!getsRequests) return `Gets no requests: ${cause?.text ?? `it is ${endpoint?.state ?? 'not in the table'}`}.`
-  if (endpoint?.state !== 'healthy') return `Gets requests although it is ejected: ${cause?.text ?? 'all are'}.`
-  const share = `Gets requests, ${percentText(endpoint.idealShare)} of them`
-  return cause === null ? `${share}.` : `${share}, but ${cause.text}.`
-}
-
-/** What is said of those that get no requests, by what decides it. */
-const reasons: Readonly<Partial<Record<Cause['kind'], readonly [one: string, many: string]>>> = {
-  drain: ['is drained', 'are drained'],
-  ejection: ['is ejected', 'are ejected'],
-  maintenance: ['is in maintenance', 'are in maintenance'],
-  tag: ['lacks the tag', 'lack the tag'],
-  check: ['fails a check', 'fail a check'],
-  'same-address': ['is a second id of an address', 'are further ids of an address'],
-}
-const otherReason = ['is left out by the catalog', 'are left out by the catalog'] as const
-
-function serviceVerdict({ name, inCatalog }: ServiceView, instances: readonly InstanceExplanation[]): string {
-  if (!inCatalog) return `${name} has left the catalog: it gets no requests.`
-  const total = instances.length
-  if (total === 0) return `${name} has no instances.`
-  const silent = instances.filter(({ getsRequests }) => !getsRequests)
-  if (silent.length === 0)
-    return total === 1 ? 'Its one instance gets requests.' : `All ${total} instances get requests.`
-  if (total === 1) return `Its one instance gets no requests: it ${reasonOf(silent[0])[0]}.`
-  const counts = new Map<readonly [string, string], number>()
-  for (const each of silent) {
-    const reason = reasonOf(each)
-    counts.set(reason, (counts.get(reason) ?? 0) + 1)
-  }
-  const why = [...counts].sort(([, a], [, b]) => b - a).map(([reason, count]) => countText(count, reason))
-  const get = total - silent.length
-  const some =
-    get === 0 ? `None of ${total} instances gets` : `${get} of ${total} instances ${get === 1 ? 'gets' : 'get'}`
-  return `${some} requests: ${why.join(', ')}.`
-}
-
-function reasonOf(instance: InstanceExplanation | undefined): readonly [one: string, many: string] {
-  return reasons[instance?.decidedBy ?? 'catalog'] ?? otherReason
 }

@@ -3,6 +3,7 @@
 import type { Hands } from '../balancer/balancer.ts'
 import type { EndpointId } from '../balancer/endpoint.ts'
 import type { EndpointView, ServiceView } from '../balancer/view.ts'
+import { durationText, ejectedText } from './words.ts'
 
 export function endpointOf(service: ServiceView | null, endpoint: string): EndpointView | undefined {
   return service?.endpoints.find((each) => each.endpoint.id === endpoint)
@@ -24,7 +25,8 @@ export function notesOn(
   switch (action) {
     case 'drain': {
       const drained = view?.drained ?? service?.drainedAway.find((each) => each.endpoint === endpoint) ?? null
-      if (isUnchanged && drained !== null) notes.push(`it was drained already, by ${drained.by}, ${ago(drained.agoMs)}`)
+      if (isUnchanged && drained !== null)
+        notes.push(`it was drained already, by ${drained.by}, ${durationText(drained.agoMs)} ago`)
       notes.push(
         view === undefined ? 'the catalog has it out of rotation now: should it come back, it stays drained' : null,
       )
@@ -33,16 +35,14 @@ export function notesOn(
       break
     }
     case 'undrain':
-      notes.push(isUnchanged ? 'it was not drained' : null)
       notes.push(view === undefined ? 'the catalog has it out of rotation now' : outFor(view))
       break
     case 'eject':
-      notes.push(isUnchanged ? 'it was ejected already; drain keeps it out for good' : null)
+      notes.push(isUnchanged ? 'a second word does not make it longer: drain keeps it out for good' : null)
       if (view !== undefined) notes.push(outFor(view), drainedToo(view))
       notes.push(whoIsLeft(service, 'ejected'))
       break
     case 'restore':
-      notes.push(isUnchanged ? 'it was not ejected' : null)
       if (view !== undefined) notes.push(drainedToo(view))
       break
     default:
@@ -63,20 +63,12 @@ function whoIsLeft(service: ServiceView | null, by: 'drained' | 'ejected'): stri
 function outFor({ reason, ejectedForMs, state, drained }: EndpointView): string | null {
   if (reason === null || (state === 'healthy' && drained === null)) return null
   if (ejectedForMs === null)
-    return state === 'probing' ? `it is ejected for ${reason}, and a probe is on its way` : null
+    return state === 'probing' ? `it is ${ejectedText(reason)}, and a probe is on its way` : null
   const when =
-    ejectedForMs > 0 ? `a probe request decides in ${seconds(ejectedForMs)}` : 'the next request is its probe'
-  return `it is ejected for ${reason}; ${when}`
+    ejectedForMs > 0 ? `a probe request decides in ${durationText(ejectedForMs)}` : 'the next request is its probe'
+  return `it is ${ejectedText(reason)}; ${when}`
 }
 
 function drainedToo({ drained }: EndpointView): string | null {
   return drained === null ? null : `it is drained by ${drained.by}: no request comes until it is undrained`
-}
-
-function ago(ms: number): string {
-  return ms < 120_000 ? `${seconds(ms)} ago` : `${Math.round(ms / 60_000)} min ago`
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`
 }

@@ -69,7 +69,7 @@ function notOnItsOwn(remoteAddress: string, headers: IncomingHttpHeaders): strin
   if (!isLocalHost(headers.host)) return 'Only localhost or an IP address may be the Host of what changes something.'
   if (!isLoopback(remoteAddress)) return 'Without a token only callers on the loopback address may change something.'
   // Then the caller is another program on this machine, and the one who asks may be anybody.
-  if (['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined)) {
+  if (Object.keys(headers).some((name) => /^(forwarded|x-forwarded-.*|x-real-ip|via)$/.test(name))) {
     return 'What changes something is not for requests that somebody passes on.'
   }
   // A page of another site can make a browser send a POST, but not without one of these telling.

@@ -1,8 +1,8 @@
 /** What does the admin listener answer? From a path to an answer; sockets and headers of every answer are elsewhere. */
 
 import type { ServerResponse } from 'node:http'
-import type { TableView } from '../balancer/view.ts'
-import { type CatalogStatus, describeCatalog, suspectCounts, suspectFinder } from './catalog.ts'
+import type { ServiceView, TableView } from '../balancer/view.ts'
+import { type CatalogStatus, describeCatalog, failureText, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
 import { describeRequests } from './describe-request.ts'
 import { type ExplainSources, explainService } from './explain.ts'
@@ -21,6 +21,8 @@ export interface AdminSources {
   readonly metrics: { render(accept: string | undefined): Promise<Exposition> }
   /** The table as it is now. */
   readonly view: () => TableView
+  /** One service of it, for less than the whole costs; null: it has none of this name. */
+  readonly viewService: (name: string) => ServiceView | null
   readonly readiness: () => Readiness
   readonly catalog: () => CatalogStatus
   readonly explaining: ExplainSources
@@ -174,9 +176,8 @@ function summaries(sources: AdminSources): readonly object[] {
 function oneService(sources: AdminSources, encodedName: string): Answer {
   const name = decode(encodedName)
   if (name === null) return problem(400, 'Bad Request', 'The name is not valid percent-encoding.')
-  const { services } = sources.view()
-  const service = services.find((each) => each.name === name)
-  if (service === undefined) return unknownService(sources, name, services)
+  const service = sources.viewService(name)
+  if (service === null) return unknownService(sources, name, sources.view().services)
   const { catalog, readiness, explaining } = sources
   const status = catalog()
   const given = { service, catalog: status, readiness: readiness(), epochMs: explaining.epochNow() }
@@ -188,7 +189,9 @@ function oneService(sources: AdminSources, encodedName: string): Answer {
 const namesListed = 20
 
 function unknownService(sources: AdminSources, name: string, services: TableView['services']): Answer {
-  const { text: why, ...rest } = sources.explaining.unknown(name)
+  const { text: told, ...rest } = sources.explaining.unknown(name)
+  const { failure } = sources.catalog()
+  const why = rest.because === 'no-catalog' && failure !== null ? `${told}. ${failureText(failure)}` : told
   const meant = rest.nearest === null ? '' : ` Did you mean ${rest.nearest}?`
   const names = services.slice(0, namesListed).map((each) => each.name)
   const known = { services: names, moreServices: services.length - names.length }
@@ -206,8 +209,8 @@ function requests({ trail }: AdminSources, encodedId: string): Answer {
   if (found.length > 0) return json(200, describeRequests(found, Date.now()))
   const { requests: number, forMs } = trail.kept()
   const since = forMs === null ? null : new Date(Date.now() - forMs).toISOString()
-  const held = since === null ? 'none has ended yet' : `now ${number}, of which the first ended at ${since}`
-  const why = `No request with this id is kept. The last ${keptRequests} that ended are: ${held}.`
+  const held = since === null ? 'none has ended yet' : `${number} now, and the first of them ended at ${since}`
+  const why = `No request with this id is kept. The last ${keptRequests} that ended are kept: ${held}.`
   return problem(404, 'Not Found', why, { requestId, kept: { requests: number, since } })
 }
 

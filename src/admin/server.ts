@@ -76,7 +76,7 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
     const { method } = request
     if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') {
       return methodNotAllowed(
-        'GET, HEAD',
+        'GET, HEAD, POST',
         'This listener only answers GET and HEAD, and POST where something is changed.',
       )
     }

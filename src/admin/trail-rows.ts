@@ -21,6 +21,8 @@ export interface Row {
   readonly service: string | null
   readonly status: number
   readonly outcome: RequestOutcome
+  /** Why it was refused; null: it was not. */
+  readonly refusal: string | null
   readonly traceId: string | null
   readonly tries: readonly Try[]
   readonly standing: Standing | null
@@ -30,6 +32,7 @@ export interface Row {
 interface References {
   service: string | null
   outcome: RequestOutcome
+  refusal: string | null
   /** Of the request that found nobody, or of its one attempt. */
   standing: Standing | null
   /** Of its one attempt. */
@@ -72,6 +75,7 @@ export class TrailRows {
     const references = this.#referencesOf(index)
     references.service = record.service
     references.outcome = record.outcome
+    references.refusal = record.refusal ?? null
     const only = tries.length === 1 ? (tries[0] as Try) : null
     if (only === null || !isPlain(only, record.status)) {
       references.tries = tries
@@ -121,7 +125,7 @@ export class TrailRows {
     const requestText = text(request, Math.min(requestLength, longestRequest))
       .trim()
       .replace(/[^ -~]/g, '?')
-    const { service, outcome, standing, tries } = this.#referencesOf(index)
+    const { service, outcome, refusal, standing, tries } = this.#referencesOf(index)
     return {
       requestId: text(index * textBytes, idLength),
       endedMs: this.#number(index, place.ended),
@@ -130,6 +134,7 @@ export class TrailRows {
       service,
       status: this.#number(index, place.status),
       outcome,
+      refusal,
       traceId: traceLength === 0 ? null : text(trace, traceLength),
       tries: tries ?? [this.#onlyTry(index)],
       standing: tries === null ? null : standing,
@@ -182,7 +187,10 @@ export class TrailRows {
   #referencesOf(index: number): References {
     let references = this.#references[index]
     if (references === undefined) {
-      references = { service: null, outcome: 'refused', standing: null, endpoint: '', role: 'regular', tries: null }
+      references = {
+        ...{ service: null, outcome: 'refused', refusal: null },
+        ...{ standing: null, endpoint: '', role: 'regular', tries: null },
+      }
       this.#references[index] = references
     }
     return references

@@ -71,18 +71,29 @@ function codeText(code: string): string {
   return words === undefined ? code : `${words} (${code})`
 }
 
-/** Which rule this is, with the number that it is set to. */
-export function ruleText(rule: EjectionReason, options: OutlierOptions): string {
+/** So many faults of an endpoint are remembered: of a longer run there may have been more. */
+const rememberedFaults = 10
+
+/** How long a run of faults was that tripped a rule, which may have been set to another number since. */
+function runText(known: number, threshold: number): string {
+  return `${known > 0 && known < rememberedFaults ? known : Math.max(known, threshold)}`
+}
+
+/**
+ * Which rule this is, with what tripped it.
+ * @param inRow how many requests, or connects, in a row failed, as far as is known; 0: it is not
+ */
+export function ruleText(rule: EjectionReason, options: OutlierOptions, inRow: number): string {
   const { consecutiveFaults, consecutiveConnectFaults, faultRate } = options
   switch (rule) {
     case 'consecutive-faults':
-      return `${consecutiveFaults} requests in a row failed (outlier.consecutiveFaults)`
+      return `${runText(inRow, consecutiveFaults)} requests in a row failed (outlier.consecutiveFaults)`
     case 'consecutive-connect-faults':
-      return `${consecutiveConnectFaults} connects in a row failed (outlier.consecutiveConnectFaults)`
+      return `${runText(inRow, consecutiveConnectFaults)} connects in a row failed (outlier.consecutiveConnectFaults)`
     case 'fault-rate':
       return faultRate === null
         ? 'too large a share of its requests failed (outlier.faultRate)'
-        : `${percentText(faultRate.threshold)} of at least ${faultRate.minRequests} requests in ${durationText(faultRate.windowMs)} failed (outlier.faultRate)`
+        : `at least ${percentText(faultRate.threshold)} of ${faultRate.minRequests} or more requests in ${durationText(faultRate.windowMs)} failed (outlier.faultRate)`
     case 'probe-failed':
       return 'its probe request failed'
     case 'by-hand':
@@ -95,4 +106,9 @@ export function ruleText(rule: EjectionReason, options: OutlierOptions): string 
 /** `1 is ejected`, `2 are ejected`: a count of what a verb is said of. */
 export function countText(count: number, [one, many]: readonly [one: string, many: string]): string {
   return `${count} ${count === 1 ? one : many}`
+}
+
+/** `ejected for consecutive-faults`: in short, with the rule's name in metrics and logs. */
+export function ejectedText(reason: EjectionReason | null): string {
+  return reason === 'by-hand' ? 'ejected by hand' : `ejected for ${reason ?? 'a reason unknown'}`
 }

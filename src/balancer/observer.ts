@@ -1,6 +1,7 @@
 /** What the balancer tells whoever watches it. Implementations may throw: no request fails of it. */
 
 import type { EndpointId } from './endpoint.ts'
+import type { Outcome } from './outcome.ts'
 
 /** Which rule ejected an endpoint; `by-hand`: a person did. */
 export type EjectionReason =
@@ -13,15 +14,28 @@ export type EjectionReason =
 /** `cap`: too many ejected already. `correlated`: half the pool fails together. `shadow`: `enforce` is false. */
 export type WithheldReason = 'cap' | 'correlated' | 'shadow'
 
+/** The fault that tripped a rule; `request`: the request's id, null when it was not said. */
+export interface TrippingFault {
+  readonly outcome: Outcome
+  readonly request: string | null
+}
+
 export interface BalancerObserver {
-  onEjected(service: string, endpoint: EndpointId, reason: EjectionReason, forMs: number): void
+  /** @param last what tripped the rule; absent: a person did it */
+  onEjected(service: string, endpoint: EndpointId, reason: EjectionReason, forMs: number, last?: TrippingFault): void
   /**
    * Its ejection is over, and it is back in rotation unless it is drained: it answered well, a failed probe was no reason
    * to keep it out, or a person said so.
    */
   onRestored(service: string, endpoint: EndpointId): void
   /** An ejection was due and did not happen. Told once, until the endpoint does well again. */
-  onWithheld(service: string, endpoint: EndpointId, due: EjectionReason, withheld: WithheldReason): void
+  onWithheld(
+    service: string,
+    endpoint: EndpointId,
+    due: EjectionReason,
+    withheld: WithheldReason,
+    last?: TrippingFault,
+  ): void
   /** A person takes it out of rotation until it is undrained, whatever catalog and health say. */
   onDrained(service: string, endpoint: EndpointId, by: string): void
   onUndrained(service: string, endpoint: EndpointId, by: string): void

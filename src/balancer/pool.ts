@@ -228,7 +228,9 @@ export class Pool {
         const { detector } = member
         const before = detector.withheld
         detector.withheld = { due, reason, pool, sinceMs: before?.sinceMs ?? this.#context.now() }
-        if (before === null) tell(() => this.#context.observer.onWithheld(this.name, member.endpoint.id, due, reason))
+        if (before !== null) return
+        const last = member.faults.at(-1)
+        tell(() => this.#context.observer.onWithheld(this.name, member.endpoint.id, due, reason, last))
         return
       }
       default:
@@ -243,7 +245,7 @@ export class Pool {
     member.lastEjection = { reason, atMs: now, forMs, by, faults }
     this.#turns.place(member, now)
     this.#nextProbeMs = Math.min(this.#nextProbeMs, now + forMs)
-    tell(() => this.#context.observer.onEjected(this.name, member.endpoint.id, reason, forMs))
+    tell(() => this.#context.observer.onEjected(this.name, member.endpoint.id, reason, forMs, faults.at(-1)))
   }
 
   #restore(member: Member): void {

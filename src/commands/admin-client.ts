@@ -18,27 +18,51 @@ export type AdminReply =
 const deadlineMs = 10_000
 const maxAnswerBytes = 64 * 1024 * 1024
 
+/** What was typed for `--admin`, as `http://host:port`; null: it names no place to ask. */
+export function adminUrl(given: string): string | null {
+  const text = /^[a-z]+:\/\//i.test(given) ? given : `http://${given}`
+  // To a URL a bare number is an IPv4 address: 8081 is 0.0.31.145.
+  if (/^(http:\/\/)?\d+\/?$/i.test(given) || !URL.canParse(text)) return null
+  const { protocol, hostname, pathname, search, port, origin } = new URL(text)
+  if (protocol !== 'http:' || hostname === '' || pathname !== '/' || search !== '' || port === '0') return null
+  return origin
+}
+
 /**
  * Where the proxy is and what opens it.
- * @param flags as they were typed; null: not given
+ * @param flags as they were typed, `admin` one that `adminUrl` takes; null: not given
  * @returns a text when that cannot be told: what is wrong and what to do
  */
 export function adminTarget(
   flags: { readonly admin: string | null; readonly tokenFile: string | null },
   env: Readonly<Record<string, string | undefined>>,
 ): AdminTarget | string {
-  const given = flags.admin ?? `http://127.0.0.1:${env.EVENKEEL_ADMIN_PORT || 8081}`
-  const text = /^[a-z]+:\/\//i.test(given) ? given : `http://${given}`
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (url === null || url.protocol !== 'http:' || url.hostname === '' || url.pathname !== '/') {
-    return `--admin must be http://host:port, not ${JSON.stringify(given)}`
+  const port = env.EVENKEEL_ADMIN_PORT || '8081'
+  const url = adminUrl(flags.admin ?? `127.0.0.1:${port}`)
+  if (url === null) {
+    return flags.admin !== null
+      ? `--admin must be http://host:port, not ${JSON.stringify(flags.admin)}`
+      : `EVENKEEL_ADMIN_PORT names no port to ask: found ${JSON.stringify(port)}; --admin URL says where the proxy is`
   }
-  if (flags.tokenFile === null) return { url: url.origin, token: env.EVENKEEL_ADMIN_TOKEN || null }
+  const { tokenFile } = flags
+  if (tokenFile === null) {
+    const token = env.EVENKEEL_ADMIN_TOKEN || null
+    return token === null || isToken(token)
+      ? { url, token }
+      : 'EVENKEEL_ADMIN_TOKEN holds no token: it must be one word of ASCII'
+  }
   try {
-    return { url: url.origin, token: readFileSync(flags.tokenFile, 'utf8').trim() }
+    const token = readFileSync(tokenFile, 'utf8').trim()
+    if (isToken(token)) return { url, token }
+    return `--token-file ${tokenFile} holds no token: ${token === '' ? 'it is empty' : 'it must be one word of ASCII'}`
   } catch (error) {
-    return `--token-file ${flags.tokenFile} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`
+    return `--token-file ${tokenFile} cannot be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`
   }
+}
+
+/** As `admin.token` may be: what can stand in a header, without blanks. */
+function isToken(text: string): boolean {
+  return /^[!-~]+$/.test(text)
 }
 
 /**
@@ -69,6 +93,12 @@ export function askAdmin(
         failed(signal.aborted ? `nothing in ${deadlineMs / 1000} s` : (error.code ?? error.message)),
       )
       request.on('response', (response) => {
+        if (isForClients(response)) {
+          request.destroy()
+          const cure = '--admin URL names its admin port, which is 8081 unless admin.port says otherwise'
+          resolve({ kind: 'failed', message: `${url} is where clients of the proxy connect: ${cure}` })
+          return
+        }
         read(response).then(
           (answer) => resolve({ kind: 'answered', status: response.statusCode ?? 0, body: answer }),
           (error: Error) => failed(error.message),
@@ -80,6 +110,12 @@ export function askAdmin(
       failed((error as Error).message)
     }
   })
+}
+
+/** The data port says who it is, in its own answers and in those that it passes on; the admin listener does not. */
+function isForClients({ headers }: IncomingMessage): boolean {
+  const said = `${headers['proxy-status'] ?? ''}, ${headers.via ?? ''}`
+  return /(^|, *)(1\.\d )?evenkeel\b/.test(said)
 }
 
 async function read(response: IncomingMessage): Promise<unknown> {

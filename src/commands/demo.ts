@@ -141,6 +141,9 @@ Try in another terminal, and watch servedBy walk:
   curl ${proxy}/accountservice/accounts/10000
   curl ${proxy}/quotes-service/api/quote
   curl ${admin}/api/services
+Why requests go where they go, and what is wrong with the way there:
+  npm run evenkeel -- explain accountservice --admin ${admin}
+  npm run evenkeel -- doctor --consul ${catalog}
 Register a service of your own with any Consul client:
   consul services register -http-addr=${catalog} -name=mine -address=127.0.0.1 -port=9000
 

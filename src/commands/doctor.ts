@@ -87,7 +87,7 @@ async function gather(config: Config, options: DoctorOptions, show: (text: strin
   const reading = await reader.read()
   const isWatched = reading.services.length > 0
   const [probes, { watchedMs, checks, unread, answers }] = await Promise.all([
-    probe(reading.services),
+    probe(reading.services).finally(() => show('all places tried; watching what checks say …')),
     reader.watchChecks(isWatched ? options.watchMs : 0),
   ])
   return {
@@ -125,8 +125,18 @@ function configFinding(problem: Problem): Finding {
 function progressLine(): { show(text: string): void; clear(): void } {
   const { stderr } = process
   if (!stderr.isTTY) return { show: () => {}, clear: () => {} }
+  const wipe = (): void => void stderr.write('\r\x1b[K')
+  // Else the shell's prompt would stand behind it.
+  const onInterrupt = (): void => {
+    wipe()
+    process.exit(130)
+  }
+  process.once('SIGINT', onInterrupt)
   return {
     show: (text) => void stderr.write(`\r\x1b[K${text}`),
-    clear: () => void stderr.write('\r\x1b[K'),
+    clear: () => {
+      process.off('SIGINT', onInterrupt)
+      wipe()
+    },
   }
 }

@@ -27,14 +27,15 @@ function requestLines(request: Fields): readonly string[] {
   const code = textOf(request.trail)
   const trace = textOf(request.traceId)
   const took = millis(numberOf(request.durationMs))
+  const refusal = textOf(request.refusal)
+  // Of one that was refused nobody looked for a service.
+  const nobody = textOf(request.outcome) === 'unknown-service' ? 'no service of the catalog' : 'no service'
   const came = `status ${numberOf(request.status) ?? '?'}, ${textOf(request.outcome)}`
   const count = attempts === 1 ? '1 attempt' : `${attempts} attempts`
   return [
     ...wrapped('', `${textOf(request.requestId)}: ${textOf(request.request)}`),
-    ...wrapped(
-      '  ',
-      `${service === '' ? 'no service of the catalog' : `service ${service}`}; ${came}; ${took}, ${count}`,
-    ),
+    ...wrapped('  ', `${service === '' ? nobody : `service ${service}`}; ${came}; ${took}, ${count}`),
+    ...(refusal === '' ? [] : wrapped('  ', refusal)),
     ...wrapped('  ', `ended ${durationText(numberOf(request.agoMs) ?? 0)} ago, at ${textOf(request.at)}`),
     ...(code === '' ? [] : wrapped('  ', `trail ${code}`)),
     ...(trace === '' ? [] : wrapped('  ', `trace ${trace}`)),

@@ -33,7 +33,7 @@ export function serviceText(body: unknown, only: readonly Fields[] | null): stri
     ...(readAgoMs === null ? [] : [`Consul was last read for it ${durationText(readAgoMs)} ago.`]),
     ...listOf(answer.concerns).flatMap((concern) => wrapped('! ', sentence(textOf(concern.text)))),
     ...(instances.length === 0 ? [] : ['', ...table(instances)]),
-    ...(instances.some(hasRequestId)
+    ...(instances.some((each) => hasRequestId(each, instances.length === 1))
       ? ['', 'evenkeel explain --request ID tells where one of these requests went.']
       : []),
   ]
@@ -44,6 +44,8 @@ const heads = ['ADDRESS', 'INSTANCE', 'REQUESTS', 'DUE', 'PICKS', 'IN FLIGHT'] a
 /** From here on columns are of numbers. */
 const firstNumber = 2
 const indent = '  '
+/** What is over and longer ago than this is told only of an instance that is asked for alone. */
+const historyMs = 3_600_000
 /** What is said of an instance stands further in. */
 const note = '      '
 
@@ -90,7 +92,7 @@ function cellsOf(instance: Fields): readonly string[] {
 /** What is to be said below an instance's line: nothing when all is well, unless it was asked for alone. */
 function notesOf(instance: Fields, isAlone: boolean): readonly string[] {
   const verdict = textOf(instance.verdict)
-  const causes = listOf(instance.causes)
+  const causes = causesOf(instance, isAlone)
   const isWell = rankOf(instance) === 2
   if (isWell && causes.length === 0 && !isAlone) return []
   const place = placeOf(instance)
@@ -102,6 +104,12 @@ function notesOf(instance: Fields, isAlone: boolean): readonly string[] {
     }),
     ...(place === '' ? [] : wrapped(note, sentence(place))),
   ]
+}
+
+/** An ejection that was over long ago would stand below every instance, some day. */
+function causesOf({ causes }: Fields, isAlone: boolean): readonly Fields[] {
+  const isHistory = ({ kind, agoMs }: Fields) => kind === 'was-ejected' && (numberOf(agoMs) ?? 0) > historyMs
+  return listOf(causes).filter((cause) => isAlone || !isHistory(cause))
 }
 
 /** Where it runs, of one that there is more to say of than that. */
@@ -118,8 +126,8 @@ function placeOf({ node, datacenter, tags, checks, moreChecks }: Fields): string
   return parts.filter((part) => part !== '').join('; ')
 }
 
-function hasRequestId({ causes }: Fields): boolean {
-  return listOf(causes).some(({ faults }) => listOf(faults).some(({ request }) => textOf(request) !== ''))
+function hasRequestId(instance: Fields, isAlone: boolean): boolean {
+  return causesOf(instance, isAlone).some(({ faults }) => listOf(faults).some(({ request }) => textOf(request) !== ''))
 }
 
 /** The requests that failed, oldest first: how long ago, how they ended, and their ids. */

@@ -28,7 +28,8 @@ export async function explain(
   write: (text: string) => void,
   complain: (text: string) => void = (text) => void process.stderr.write(text),
 ): Promise<number> {
-  const target = adminTarget({ admin, tokenFile }, env)
+  // Whoever reaches the listener may read: a secret that happens to be in the environment stays there.
+  const target = adminTarget({ admin, tokenFile }, { ...env, EVENKEEL_ADMIN_TOKEN: undefined })
   if (typeof target === 'string') {
     complain(lines(`evenkeel: ${target}`))
     return 1
@@ -41,13 +42,26 @@ export async function explain(
     return 1
   }
   const { text, code } = told(about, reply.status, reply.body, target.url)
-  if (json) write(jsonText(reply.body))
+  const isAnswered = code === 0 || reply.status !== 200
+  if (json && isAnswered) write(jsonText(wantedOf(about, reply.body)))
   else if (code === 0) write(text)
   else complain(text)
   return code
 }
 
+/** What the proxy answered, without the other instances where one was asked for. */
+function wantedOf(about: ExplainOptions['about'], body: unknown): unknown {
+  if (about.kind === 'request' || about.endpoint === null || !isServiceAnswer(body)) return body
+  const instances = instancesNamed(body, about.endpoint)
+  const places = new Set(instances.map(({ address }) => address))
+  const endpoints = listOf(fieldsOf(body).endpoints).filter(({ endpoint }) => places.has(endpoint))
+  const absent = listOf(fieldsOf(body).absent).filter(({ address }) => places.has(address))
+  return { ...fieldsOf(body), endpoints, absent, instances }
+}
+
 function told(about: ExplainOptions['about'], status: number, body: unknown, url: string): Told {
+  // A proxy that lists its routes has none such.
+  if (Array.isArray(fieldsOf(body).routes)) return failed(foreign(url))
   if (status !== 200) return failed(refusal(status, body))
   if (about.kind === 'request') {
     return isRequestsAnswer(body) ? { text: requestsText(body), code: 0 } : failed(foreign(url))
@@ -78,7 +92,7 @@ function refusal(status: number, body: unknown): string {
 }
 
 function foreign(url: string): string {
-  return `what answers at ${url} is not a proxy that this evenkeel understands: is that its admin port, and its version the same?`
+  return `what answers at ${url} is not a proxy that this evenkeel understands: is that its admin port, and is its version not an older one?`
 }
 
 function failed(message: string): Told {

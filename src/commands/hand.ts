@@ -8,6 +8,7 @@
 import { userInfo } from 'node:os'
 import { printable } from '../discovery/untrusted-text.ts'
 import { type AdminReply, adminTarget, askAdmin } from './admin-client.ts'
+import { jsonText } from './answer.ts'
 import type { HandAction, OperatorCommand } from './usage-operator.ts'
 
 export type HandOptions = Extract<OperatorCommand, { kind: 'hand' }>
@@ -48,7 +49,7 @@ export async function hand(
   const name = by ?? userName(env)
   const path = `/api/services/${encodeURIComponent(service)}/endpoints/${encodeURIComponent(endpoint)}/${action}`
   const reply = await askAdmin(target, 'POST', path, name === null ? {} : { by: printable(name, longestName) })
-  if (json && reply.kind === 'answered') write(`${JSON.stringify(reply.body, null, 2)}\n`)
+  if (json && reply.kind === 'answered') write(jsonText(reply.body))
   if (reply.kind === 'failed') return failed(reply.message)
   const told = readReply(reply)
   if (typeof told === 'string') return failed(told)
@@ -75,7 +76,11 @@ function readReply({ status, body }: Extract<AdminReply, { kind: 'answered' }>):
   }
   const why = typeof detail === 'string' ? detail : 'the answer is none that this version understands'
   const cure =
-    status === 401 || status === 403 ? ' The token comes from --token-file FILE or EVENKEEL_ADMIN_TOKEN.' : ''
+    status === 401 || status === 403
+      ? ' The token comes from --token-file FILE or EVENKEEL_ADMIN_TOKEN.'
+      : status === 405
+        ? ' Is the proxy of an older version?'
+        : ''
   return `${why}${cure} (${status})`
 }
 

@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util'
 import type { FlagValues } from '../config/flags.ts'
 import { parseDuration } from '../config/units.ts'
+import { adminUrl } from './admin-client.ts'
 
 export type HandAction = 'drain' | 'undrain' | 'eject' | 'restore'
 
@@ -122,7 +123,10 @@ export function readExplain(args: readonly string[]): Read {
   if (values.help) return { kind: 'help', text: explainHelp }
   const [service, ...others] = positionals
   if (others.length > 0) return wrong(`explain takes one service, not ${positionals.length}: evenkeel explain --help`)
+  const misplaced = wrongAdmin(values)
+  if (misplaced !== null) return misplaced
   const { request, endpoint } = values
+  if (endpoint === '') return wrong('--endpoint needs an address:port, or the id of an instance')
   if (request !== undefined) {
     if (service !== undefined || endpoint !== undefined) {
       return wrong('explain takes either a service or --request ID: evenkeel explain --help')
@@ -175,6 +179,8 @@ export function readHand(action: HandAction, args: readonly string[]): Read {
   if (service === '' || endpoint === '' || others.length > 0) {
     return wrong(`${action} needs a service and an endpoint: evenkeel ${action} SERVICE ADDRESS:PORT`)
   }
+  const misplaced = wrongAdmin(values)
+  if (misplaced !== null) return misplaced
   return { kind: 'hand', action, service, endpoint, by: values.by ?? null, ...adminFlags(values) }
 }
 
@@ -186,6 +192,11 @@ ENDPOINT is its address:port, as evenkeel explain SERVICE shows it.
 
   --by NAME          who says so, for the log and for others                    (the user's name)
 ${adminHelp}`
+}
+
+function wrongAdmin({ admin }: { readonly admin?: string | undefined }): Wrong | null {
+  if (admin === undefined || adminUrl(admin) !== null) return null
+  return wrong(`--admin must be http://host:port, not ${JSON.stringify(admin)}`)
 }
 
 function adminFlags(values: {

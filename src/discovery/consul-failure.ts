@@ -103,6 +103,13 @@ function networkFailure(code: string, detail: string, where: string): Failure {
 }
 
 function excerpt(body: string): string {
-  const words = printable(body.trim(), MAX_EXCERPT)
+  // No more of it is looked at than may be shown.
+  const words = printable(
+    body
+      .slice(0, 4 * MAX_EXCERPT)
+      .trim()
+      .replace(/\s+/g, ' '),
+    MAX_EXCERPT,
+  )
   return words === '' ? '(empty)' : words
 }

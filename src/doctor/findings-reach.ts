@@ -161,7 +161,7 @@ function answersThoughCritical(service: ServiceFacts, critical: readonly Tried[]
       where: shownName(service.name),
       what: `${shareOf(open.length, service.instances.length)} ${open.length === 1 ? 'takes' : 'take'} connections, while Consul says critical`,
       why: 'it gets no requests: the others carry its share. Either the check is wrong, or it sees what a connect does not',
-      cure: 'look at the output of the check (consul watch -type=checks, or its page in Consul), and whether the agent reaches the instance as clients do',
+      cure: 'look at what the check says (evenkeel explain SERVICE shows it, or its page in Consul), and whether the agent reaches the instance as clients do',
     },
   ]
 }

@@ -53,7 +53,7 @@ export function serviceFindings({ basePath, source }: Facts, service: ServiceFac
         service.standbys.length === 0
           ? 'every request for it is answered 503'
           : `its requests go to another datacenter (${service.standbys.join(', ')}), or are answered 503 if that has none either`,
-      cure: noneCure(service),
+      cure: noneCure(service, source),
     })
   }
   return findings
@@ -76,7 +76,8 @@ function noneWords({ instances, untagged }: ServiceFacts, source: Facts['source'
   return `no instance of it is in rotation: ${parts.join(', ')}`
 }
 
-function noneCure({ instances, untagged }: ServiceFacts): string {
+function noneCure({ instances, untagged }: ServiceFacts, source: Facts['source']): string {
+  if (source === 'static') return 'name its instances in discovery.static.services'
   if (instances.length > 0)
     return 'the reason beside each instance says what to mend first; evenkeel explain shows what the proxy makes of it'
   if (untagged !== null && untagged.count > 0)

@@ -6,15 +6,21 @@
 
 import { endpointId } from '../balancer/endpoint.ts'
 import { isPort, normalAddress } from '../discovery/address.ts'
-import { decodeInstances, type InstanceRules } from '../discovery/consul-instances.ts'
+import {
+  badness,
+  decodeInstances,
+  type InstanceRules,
+  isObject,
+  type Json,
+  readCheck,
+  text,
+} from '../discovery/consul-instances.ts'
 import type { Oddity } from '../discovery/oddity.ts'
 import { parseHostPort } from '../discovery/static-source.ts'
 import { printable } from '../discovery/untrusted-text.ts'
 import type { InstanceFacts, ServiceFacts } from './facts.ts'
 
 const MAX_ID_LENGTH = 128
-
-type Json = Readonly<Record<string, unknown>>
 
 /**
  * @param body the answer's JSON
@@ -90,10 +96,8 @@ function placeOf(
 
 /** A check says so; maintenance, which is one to Consul, is a person's word and no illness. */
 function isCritical(entry: unknown): boolean {
-  const checks = checksOf(entry)
-  const ids = checks.map((check) => text(check.CheckID))
-  if (ids.some((id) => id === '_node_maintenance' || id.startsWith('_service_maintenance:'))) return false
-  return checks.some(({ Status: status }) => status !== 'passing' && status !== 'warning')
+  const worst = Math.max(...checksOf(entry).map((check) => badness(readCheck(check, () => {}).state)))
+  return worst === badness('critical')
 }
 
 function ownChecks(entry: unknown): readonly Json[] {
@@ -108,12 +112,4 @@ function checksOf(entry: unknown): readonly Json[] {
 function part(entry: unknown, name: string): Json {
   const value = isObject(entry) ? entry[name] : null
   return isObject(value) ? value : {}
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : ''
 }

@@ -52,6 +52,7 @@ export function createHandler(context: HandlerContext): Handler {
           query: '',
           status,
           outcome: 'refused',
+          refusal: detail,
           durationMs: 0,
           connectMs: null,
           firstByteMs: null,
@@ -120,7 +121,12 @@ async function refuse(
   why: { readonly status: number; readonly detail: string; readonly close: boolean },
 ): Promise<void> {
   const answered = await answer(exchange, { kind: 'refused', ...why }, identity)
-  record(exchange, context, identity, { ...nothingForwarded, status: answered, outcome: 'refused' })
+  record(exchange, context, identity, {
+    ...nothingForwarded,
+    status: answered,
+    outcome: 'refused',
+    refusal: why.detail,
+  })
 }
 
 function record(
@@ -135,6 +141,7 @@ function record(
     readonly standing: Standing | null
     readonly status: number
     readonly outcome: RequestOutcome
+    readonly refusal?: string
   },
 ): void {
   const { request, stats } = exchange
@@ -149,6 +156,7 @@ function record(
       standing: end.standing,
       status: end.status,
       outcome: end.outcome,
+      refusal: end.refusal,
       requestId: identity.requestId,
       method: request.method,
       path: queryStart < 0 ? request.target : request.target.slice(0, queryStart),

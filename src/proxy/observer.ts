@@ -45,6 +45,8 @@ export interface RequestRecord {
   readonly tries: readonly Try[]
   /** Of a request that found no endpoint: who there was. */
   readonly standing: Standing | null
+  /** Why it was refused, in words of our own with nothing of the request's; absent: it was not. */
+  readonly refusal?: string | undefined
   /** Of its `traceparent`; null when it has none. Its own text, not a part of the head's. */
   readonly traceId: string | null
   readonly durationMs: number

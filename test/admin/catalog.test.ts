@@ -39,6 +39,8 @@ describe('a catalog in doubt', () => {
       ],
       source: null,
       snapshot: { path: '/var/lib/evenkeel/catalog.json', found: 'read', inUse: true },
+      failure: null,
+      standbyFailures: {},
     })
   })
 

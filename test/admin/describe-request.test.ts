@@ -53,7 +53,7 @@ describe('a request, described', () => {
       firstByteMs: null,
     })
     const second = attempt(2, standing, { startMs: 2.25, durationMs: 1.00049 })
-    const ejected = { endpoint: id(3), instance: 'i-3', why: 'ejected (consecutive-faults)' }
+    const ejected = { endpoint: id(3), instance: 'i-3', why: 'ejected for consecutive-faults' }
     const absent = { endpoint: '10.0.0.9:80', instance: 'gone', why: 'check "http" is critical' }
     expect(described({ tries: [first, second], attempts: 2, traceId: 'c'.repeat(32) })).toEqual({
       requestId: 'r-1',
@@ -63,6 +63,7 @@ describe('a request, described', () => {
       service: 'quotes',
       status: 200,
       outcome: 'responded',
+      refusal: null,
       durationMs: 12,
       traceId: 'c'.repeat(32),
       trail: '2/4e1a1:cf>200',
@@ -75,7 +76,9 @@ describe('a request, described', () => {
           durationMs: 2,
           connectMs: null,
           firstByteMs: null,
-          outcome: 'connect-failed ECONNREFUSED',
+          outcome: 'no connection: refused (ECONNREFUSED)',
+          kind: 'connect-failed',
+          status: null,
           retried: 'connect-failed',
           candidates: [id(1), id(2)],
           candidateCount: 2,
@@ -89,7 +92,9 @@ describe('a request, described', () => {
           durationMs: 1,
           connectMs: 0.5,
           firstByteMs: 1.5,
-          outcome: 'responded 200',
+          outcome: 'answered 200',
+          kind: 'responded',
+          status: 200,
           retried: null,
           candidates: [id(2)],
           candidateCount: 1,
@@ -102,8 +107,8 @@ describe('a request, described', () => {
   })
 
   it.each<[state: OutOfRotation['state'], why: string]>([
-    ['ejected', 'ejected (fault-rate)'],
-    ['probing', 'ejected (fault-rate), and its one probe is under way'],
+    ['ejected', 'ejected for fault-rate'],
+    ['probing', 'ejected for fault-rate; its one probe is under way'],
     ['drained', 'drained by hand'],
   ])('names who was %s', (state, why) => {
     const reason = state === 'drained' ? null : 'fault-rate'
@@ -157,16 +162,16 @@ describe('a request, described', () => {
   })
 
   it.each<[Try['outcome'], string]>([
-    [{ kind: 'responded', status: 503, relayed: false }, 'responded 503, thrown away for a retry'],
-    [{ kind: 'timed-out', phase: 'response' }, 'timed-out response'],
+    [{ kind: 'responded', status: 503, relayed: false }, 'answered 503, thrown away for a retry'],
+    [{ kind: 'timed-out', phase: 'response' }, 'it did not begin to answer in time'],
     [
       { kind: 'broke-off', afterHeaders: false, code: 'ECONNRESET', stale: true },
-      'broke-off ECONNRESET before the head, on a connection that was kept',
+      'broke off before it answered: reset (ECONNRESET), on a connection that was kept',
     ],
-    [{ kind: 'broke-off', afterHeaders: true, code: 'EPIPE' }, 'broke-off EPIPE after the head'],
-    [{ kind: 'bad-response', afterHeaders: false, detail: 'no HTTP' }, 'bad-response: no HTTP'],
-    [{ kind: 'bad-request', status: 413, detail: 'too long' }, 'bad-request 413: too long'],
-    [{ kind: 'client-left' }, 'client-left'],
+    [{ kind: 'broke-off', afterHeaders: true, code: 'EPIPE' }, 'broke off in its answer: closed (EPIPE)'],
+    [{ kind: 'bad-response', afterHeaders: false, detail: 'no HTTP' }, 'its answer is no valid HTTP: no HTTP'],
+    [{ kind: 'bad-request', status: 413, detail: 'too long' }, "the client's request was bad: too long"],
+    [{ kind: 'client-left' }, 'the client left'],
   ])('%j in words', (outcome, words) => {
     expect(triesOf(attempt(1, standingOf([1]), { outcome }))[0]?.outcome).toBe(words)
   })
@@ -196,7 +201,7 @@ describe('a request, described', () => {
     const [detail] = describeRequests(trail.find('r-1'), 0).requests
     expect(detail).toMatchObject({
       trail: '2/3a1:200',
-      tries: [{ endpoint: id(1), candidates: [], outcome: 'responded 200' }],
+      tries: [{ endpoint: id(1), candidates: [], outcome: 'answered 200' }],
     })
     expect(detail?.tries[0]?.skipped[0]?.why).toMatch(/no longer kept/)
   })
@@ -219,13 +224,13 @@ describe('GET /api/requests/{id}', () => {
     const empty = await get('/api/requests/nobody')
     expect(empty.status).toBe(404)
     expect(await empty.json()).toMatchObject({
-      detail: 'No request with this id is kept. The last 10000 that ended are: none has ended yet.',
+      detail: 'No request with this id is kept. The last 10000 that ended are kept: none has ended yet.',
       requestId: 'nobody',
       kept: { requests: 0, since: null },
     })
     trail.onRequestEnd(record({ requestId: 'r' }))
     expect(await (await get('/api/requests/nobody')).json()).toMatchObject({
-      detail: expect.stringMatching(/^No request .* 10000 .*: now 1, of which the first ended at 20\d\d-.*Z\.$/),
+      detail: expect.stringMatching(/^No request .* 10000 .*: 1 now, and the first of them ended at 20\d\d-.*Z\.$/),
       kept: { requests: 1, since: expect.stringMatching(/Z$/) },
     })
   })

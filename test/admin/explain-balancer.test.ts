@@ -56,15 +56,15 @@ test('the cap, with its numbers', () => {
   const world = newWorld('AB')
   world.play('Arefused*2 Brefused*2 +4s')
   expect(verdicts(world).B).toBe(
-    `${share('100%')}, but its ejection has been due for 4.0 s, because 2 connects in a row failed (outlier.consecutiveConnectFaults), and is withheld: 1 of 2 are ejected already, and 50% is the most (outlier.maxEjectedShare).`,
+    `${share('100%')}, but its ejection has been due for 4.0 s, because 2 connects in a row failed (outlier.consecutiveConnectFaults), and is withheld: 1 of 2 are ejected already, and 50% in whole endpoints is the most (outlier.maxEjectedShare).`,
   )
-  expect(explained(world).verdict).toBe('1 of 2 instances gets requests: 1 is ejected.')
+  expect(explained(world).verdict).toBe('1 of 2 instances gets requests, although 1 fails; of the others 1 is ejected.')
 })
 
 test('a lone endpoint, and one that fails together with the others', () => {
   const lone = newWorld('A')
   lone.play('A500*5')
-  expect(verdicts(lone).A).toContain('it is the only endpoint, and a lone one is never ejected')
+  expect(verdicts(lone).A).toContain('nobody else is left to take its requests, and a lone endpoint is never ejected')
   const all = newWorld('ABC')
   all.play('all500*5')
   expect(verdicts(all).A).toContain(

@@ -40,3 +40,13 @@ test('of a service that there is not it says why, what was meant, and what there
     moreServices: 3,
   })
 })
+
+test('nobody looks at all services to tell of one', async () => {
+  const { get } = await start({
+    viewService: (name) => serviceView(name, { endpoints: [endpointView(80)] }),
+    view: () => {
+      throw new Error('the whole table')
+    },
+  })
+  expect((await get('/api/services/web')).status).toBe(200)
+})

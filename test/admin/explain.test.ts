@@ -104,7 +104,7 @@ describe('an instance that the catalog keeps out says which word of Consul does 
       { lacksTag: 'blue', checks: [check('critical')] },
       'Gets no requests: it lacks the tag "blue", which discovery.consul.tag asks for.',
     ],
-    ['what it lacks', 'has no port', {}, 'Gets no requests: has no port.'],
+    ['what it lacks', 'has no port', {}, 'Gets no requests: it has no port.'],
     [
       'a warning weight of 0, not only the check',
       'check "http" is warning and its warning weight is 0',
@@ -121,7 +121,7 @@ describe('an instance that the catalog keeps out says which word of Consul does 
       'another datacenter that is preferred',
       'stands by in datacenter "dc2"',
       { datacenter: 'dc2' },
-      'Gets no requests: stands by in datacenter "dc2".',
+      'Gets no requests: it stands by in datacenter "dc2".',
     ],
     [
       'a check of a standby datacenter',
@@ -207,15 +207,15 @@ describe('an endpoint that is out for its health', () => {
       fault(13_000, { kind: 'responded', status: 503, relayed: true }, 'r-1'),
       fault(12_000, { kind: 'timed-out', phase: 'response' }),
     ]
-    const instance = one({ ...ejected({ faults }), consecutiveFaults: 5, ejections: 1 })
+    const instance = one({ ...ejected({ faults }), consecutiveFaults: 2, ejections: 1 })
     expect(instance.verdict).toBe(
-      'Gets no requests: ejected 12 s ago for 30 s, because 5 requests in a row failed (outlier.consecutiveFaults); one probe request may go in 18 s.',
+      'Gets no requests: ejected 12 s ago for 30 s, because 2 requests in a row failed (outlier.consecutiveFaults); one probe request may go in 18 s.',
     )
     expect(instance.causes).toMatchObject([
       {
         kind: 'ejection',
         rule: 'consecutive-faults',
-        inRow: 5,
+        inRow: 2,
         at: '2026-11-26T11:59:48.000Z',
         until: '2026-11-26T12:00:18.000Z',
         nextProbeInMs: 18_000,
@@ -236,7 +236,7 @@ describe('an endpoint that is out for its health', () => {
     [
       'a share of faults',
       ejected({ reason: 'fault-rate' }),
-      'because 50% of at least 20 requests in 10 s failed (outlier.faultRate)',
+      'because at least 50% of 20 or more requests in 10 s failed (outlier.faultRate)',
     ],
     [
       'a probe',
@@ -257,6 +257,57 @@ describe('an endpoint that is out for its health', () => {
     expect(instance.causes.map(({ kind }) => kind)).toEqual(['ejection', 'drain'])
   })
 
+  test.each([
+    ['as many as there were, though more trip the rule by now', 3, '3 requests in a row failed'],
+    ['as many as are set where more are not remembered', 10, '12 requests in a row failed'],
+    ['as many as are set where none are known', 0, '12 requests in a row failed'],
+  ])('faults in a row: %s', (_, known, words) => {
+    const faults = Array.from({ length: known }, () => fault(1_000, refused))
+    expect(one(ejected({ faults }), { outlier: { ...outlier, consecutiveFaults: 12 } }).verdict).toContain(words)
+  })
+
+  test.each([
+    [
+      'fails a check',
+      'check "http" is critical',
+      'healthy',
+      ' But "i-80" has the same address and port: requests go there all the same.',
+    ],
+    ['fails a check, and the one that stands for it is ejected', 'check "http" is critical', 'ejected', ''],
+  ] as const)('an instance that %s at an address that stays in the table', (_, reason, state, words) => {
+    const view = state === 'ejected' ? ejected() : {}
+    const there = { instance: 'b', address: '10.0.0.1:80', reason }
+    const service = serviceView('web', { endpoints: [endpointView(80, view), endpointView(81)], absent: [there] })
+    const facts = factsOf(instanceFacts(80), instanceFacts(80, { instance: 'b', checks: [check('critical')] }))
+    const b = explain({ service, facts }).instances.find(({ instance }) => instance === 'b')
+    expect(b).toMatchObject({ getsRequests: false, decidedBy: 'check' })
+    expect(b?.verdict).toBe(`Gets no requests: check "http" is critical for 3 min: connection refused.${words}`)
+  })
+
+  test('a drained one that the catalog keeps out has both, and is not said to be unknown', () => {
+    const drainedAway = [{ endpoint: '10.0.0.1:80', by: 'anna', agoMs: 60_000 }]
+    const service = serviceView('web', { absent: [absent(80, 'check "http" is critical')], drainedAway })
+    const facts = factsOf(instanceFacts(80, { checks: [check('critical')] }))
+    const { instances, concerns } = explain({ service, facts })
+    expect(instances).toMatchObject([
+      { decidedBy: 'check', causes: [{ kind: 'check' }, { kind: 'drain', by: 'anna' }] },
+    ])
+    expect(concerns).toEqual([])
+  })
+
+  test.each([
+    [1, 'Its one instance gets requests, although it fails.'],
+    [3, 'All 3 instances get requests, although 3 fail.'],
+  ])('the first sentence does not call %s well that fail', (count, words) => {
+    const pool = { size: count, ejected: 0, failing: count, unheard: 0 }
+    const lastWithheld = { due: 'consecutive-faults', reason: 'correlated', agoMs: 4_000, pool } as const
+    const ill = { reason: 'consecutive-faults', withheld: 'correlated', consecutiveFaults: 7, lastWithheld } as const
+    const endpoints = Array.from({ length: count }, (_, at) => endpointView(80 + at, ill))
+    const { verdict, instances } = explain({ service: serviceView('web', { endpoints }) })
+    expect(verdict).toBe(words)
+    expect(instances[0]?.verdict).toContain('because 7 requests in a row failed')
+  })
+
   test('gets requests all the same when all are out', () => {
     const panic = { picks: 7, agoMs: 300 }
     const endpoints = [
@@ -270,7 +321,7 @@ describe('an endpoint that is out for its health', () => {
       verdict:
         'Gets requests although it is ejected: all endpoints that may be tried are ejected, so requests go to them all the same: 7 so far, the last one 0.3 s ago.',
     })
-    expect(verdict).toBe('1 of 2 instances gets requests: 1 is drained.')
+    expect(verdict).toBe('1 of 2 instances gets requests, although 1 is ejected; of the others 1 is drained.')
     expect(concerns).toMatchObject([{ kind: 'panic', now: true, picks: 7 }])
   })
 })
@@ -292,9 +343,13 @@ describe('an endpoint that gets requests says', () => {
     [
       'that its ejection is withheld by the cap, with the numbers',
       withheld('cap'),
-      'its ejection has been due for 4.0 s, because 5 requests in a row failed (outlier.consecutiveFaults), and is withheld: 1 of 2 are ejected already, and 50% is the most (outlier.maxEjectedShare).',
+      'its ejection has been due for 4.0 s, because 5 requests in a row failed (outlier.consecutiveFaults), and is withheld: 1 of 2 are ejected already, and 50% in whole endpoints is the most (outlier.maxEjectedShare).',
     ],
-    ['that it is alone', withheld('cap', { size: 1 }), 'it is the only endpoint, and a lone one is never ejected.'],
+    [
+      'that it is alone',
+      withheld('cap', { size: 1 }),
+      'nobody else is left to take its requests, and a lone endpoint is never ejected.',
+    ],
     [
       'that all fail together',
       withheld('correlated', { size: 3, failing: 2 }),
@@ -320,7 +375,7 @@ describe('an endpoint that gets requests says', () => {
 
   test('of an ejection that is over in its causes', () => {
     const { causes } = one({ lastEjection: ejected().lastEjection ?? null })
-    expect(causes).toMatchObject([{ kind: 'was-ejected', text: expect.stringContaining('; it is back') }])
+    expect(causes).toMatchObject([{ kind: 'was-ejected', text: expect.stringContaining('; that is over') }])
   })
 
   test('that the catalog leaves it out, and why that is not believed', () => {
@@ -328,7 +383,7 @@ describe('an endpoint that gets requests says', () => {
     const facts = factsOf(instanceFacts(80, { checks: [check('critical')] }))
     const instance = one({}, { catalog, facts })
     expect(instance.verdict).toBe(
-      'Gets requests, 50% of them, but held: an answer left this service without endpoints; decided in 6.0 s at the latest.',
+      'Gets requests, 50% of them, but it is held: an answer left this service without endpoints; decided in 6.0 s at the latest.',
     )
     expect(instance.causes.map(({ kind }) => kind)).toEqual(['check', 'admission'])
   })
@@ -365,11 +420,11 @@ describe('the service as a whole', () => {
       { service: serviceView('web', { endpoints: [endpointView(80), endpointView(81)] }) },
       'All 2 instances get requests.',
     ],
-    ['there are none', { service: serviceView('web') }, 'web has no instances.'],
+    ['there are none', { service: serviceView('web') }, 'It has no instances.'],
     [
       'it has left',
       { service: serviceView('web', { inCatalog: false }) },
-      'web has left the catalog: it gets no requests.',
+      'It has left the catalog and gets no requests.',
     ],
     [
       'some are out, the commonest reason first',
@@ -435,6 +490,21 @@ describe('the service as a whole', () => {
       },
     ],
     [
+      'why the catalog is old, and the cure',
+      {
+        readiness: { state: 'stale', ageMs: 61_000 },
+        catalog: {
+          ...plainCatalog,
+          nowMs,
+          failure: { where: 'GET /v1/x', message: 'ECONNREFUSED', cure: 'start it', agoMs: 9 },
+        },
+      },
+      {
+        kind: 'stale',
+        text: 'the catalog was last confirmed 61 s ago, and may be out of date. GET /v1/x: ECONNREFUSED; start it',
+      },
+    ],
+    [
       'the datacenter that serves instead',
       { facts: factsOf(instanceFacts(80, { datacenter: 'dc2' })) },
       { kind: 'failover', datacenter: 'dc2' },
@@ -446,6 +516,28 @@ describe('the service as a whole', () => {
     ],
   ])('tells of %s', (_, input, concern) => {
     expect(explain(input).concerns).toMatchObject([concern])
+  })
+
+  test('a standby is not said to be left out', () => {
+    const service = serviceView('web', {
+      endpoints: [endpointView(80)],
+      absent: [absent(81, 'stands by in datacenter "dc2"')],
+    })
+    const { verdict } = explain({
+      service,
+      facts: factsOf(instanceFacts(80), instanceFacts(81, { datacenter: 'dc2' })),
+    })
+    expect(verdict).toBe('1 of 2 instances gets requests: 1 stands by in another datacenter.')
+  })
+
+  test('a standby datacenter that cannot be read is a matter of who has instances there', () => {
+    const failed = { where: 'GET /v1/x', message: '500', cure: 'is it there?', agoMs: 9 }
+    const catalog = { ...plainCatalog, nowMs, standbyFailures: new Map([['dc2', failed]]) }
+    expect(explain({ catalog }).concerns).toEqual([])
+    const facts = factsOf(instanceFacts(80, { datacenter: 'dc2' }))
+    const text =
+      'datacenter "dc2" cannot be read, and what is known of it may be out of date. GET /v1/x: 500; is it there?'
+    expect(explain({ catalog, facts }).concerns).toMatchObject([{ kind: 'failover' }, { kind: 'standby-stale', text }])
   })
 
   test('an instance that only the reading knows is told as well', () => {

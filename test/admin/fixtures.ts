@@ -49,6 +49,8 @@ export const plainCatalog: CatalogStatus = {
   suspects: [],
   source: null,
   snapshot: null,
+  failure: null,
+  standbyFailures: new Map(),
 }
 
 export const outlier: OutlierOptions = {

@@ -80,7 +80,7 @@ describe('a person says', () => {
   })
 
   it.each<[string, string, string, string, Record<string, unknown>]>([
-    ['', 'undrain', 'A', 'ABC', { result: 'unchanged', state: 'healthy', notes: ['it was not drained'] }],
+    ['', 'undrain', 'A', 'ABC', { result: 'unchanged', state: 'healthy', notes: [] }],
     [
       'drainA +3s',
       'drain',
@@ -118,21 +118,21 @@ describe('a person says', () => {
       'undrain',
       'A',
       'ABC',
-      { result: 'done', state: 'ejected', notes: ['it is ejected for by-hand; a probe request decides in 20.0 s'] },
+      { result: 'done', state: 'ejected', notes: ['it is ejected by hand; a probe request decides in 20 s'] },
     ],
     [
       'ejectA drainA +40s',
       'undrain',
       'A',
       'ABC',
-      { result: 'done', state: 'ejected', notes: ['it is ejected for by-hand; the next request is its probe'] },
+      { result: 'done', state: 'ejected', notes: ['it is ejected by hand; the next request is its probe'] },
     ],
     [
       '',
       'eject',
       'A',
       'ABC',
-      { result: 'done', state: 'ejected', notes: ['it is ejected for by-hand; a probe request decides in 30.0 s'] },
+      { result: 'done', state: 'ejected', notes: ['it is ejected by hand; a probe request decides in 30 s'] },
     ],
     [
       '',
@@ -142,7 +142,7 @@ describe('a person says', () => {
       {
         result: 'done',
         notes: [
-          'it is ejected for by-hand; a probe request decides in 30.0 s',
+          'it is ejected by hand; a probe request decides in 30 s',
           'every endpoint that is not drained is ejected: requests go to them all the same (fail open); drain it to keep them away',
         ],
       },
@@ -155,13 +155,13 @@ describe('a person says', () => {
       {
         result: 'unchanged',
         notes: [
-          'it was ejected already; drain keeps it out for good',
-          'it is ejected for consecutive-faults; a probe request decides in 30.0 s',
+          'a second word does not make it longer: drain keeps it out for good',
+          'it is ejected for consecutive-faults; a probe request decides in 30 s',
         ],
       },
     ],
     ['A500*5', 'restore', 'A', 'ABC', { result: 'done', state: 'healthy', notes: [] }],
-    ['', 'restore', 'A', 'ABC', { result: 'unchanged', notes: ['it was not ejected'] }],
+    ['', 'restore', 'A', 'ABC', { result: 'unchanged', notes: [] }],
     [
       'ejectA drainA',
       'restore',

@@ -37,6 +37,7 @@ describe('without a token', () => {
     ['a page of another site, by what is said of it', '127.0.0.1', { 'sec-fetch-site': 'cross-site' }],
     ['a page of a sibling site', '127.0.0.1', { 'sec-fetch-site': 'same-site' }],
     ['whoever a proxy here passes on', '127.0.0.1', { 'x-forwarded-for': '203.0.113.9' }],
+    ['the same, by no more than where it was', '127.0.0.1', { 'x-forwarded-host': 'proxy.example' }],
     ['the same, in the standard’s words', '127.0.0.1', { forwarded: 'for=203.0.113.9' }],
     ['the same, in nginx’s', '127.0.0.1', { 'x-real-ip': '203.0.113.9' }],
     ['the same, by its trace', '127.0.0.1', { via: '1.1 evenkeel' }],

@@ -26,6 +26,14 @@ function setUp(options: { requests?: number; places?: number } = {}) {
 }
 
 describe('what is kept of a request', () => {
+  it('says why it was refused, and not of the next one in its place', () => {
+    const { trail } = setUp({ requests: 1 })
+    trail.onRequestEnd(record({ requestId: 'r-1', outcome: 'refused', refusal: 'Host is missing.', attempts: 0 }))
+    expect(trail.find('r-1')).toMatchObject([{ refusal: 'Host is missing.' }])
+    trail.onRequestEnd(record({ requestId: 'r-2' }))
+    expect(trail.find('r-2')).toMatchObject([{ refusal: null }])
+  })
+
   it('is all that tells of it, and how long ago it ended', () => {
     const { trail, clock } = setUp()
     const tries = [attempt(standingOf(2))]
@@ -41,6 +49,7 @@ describe('what is kept of a request', () => {
         service: 'quotes',
         status: 201,
         outcome: 'responded',
+        refusal: null,
         traceId: 'a'.repeat(32),
         attempts: 1,
         tries,

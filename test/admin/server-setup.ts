@@ -48,6 +48,7 @@ export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', w
       render: (accept) => Promise.resolve({ contentType: 'text/plain; version=0.0.4', body: `# ${accept}\n` }),
     },
     view: () => view,
+    viewService: (name) => (deps.view?.() ?? view).services.find((each) => each.name === name) ?? null,
     readiness: () => ({ state: 'fresh', ageMs: 1234 }),
     catalog: () => plainCatalog,
     explaining,

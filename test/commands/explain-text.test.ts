@@ -90,6 +90,19 @@ evenkeel explain --request ID tells where one of these requests went.
     expect(text).not.toContain('web-2')
   })
 
+  test('an ejection of long ago is told of an instance alone, not below each of all', () => {
+    const faults = [{ agoMs: 1, outcome: 'answered 503', request: 'r-1' }]
+    const past = (agoMs: number) => ({
+      ...well,
+      causes: [{ kind: 'was-ejected', agoMs, text: 'it was ejected', faults }],
+    })
+    const textOf = (agoMs: number, count: number) =>
+      serviceText({ ...answer, instances: Array(count).fill(past(agoMs)) }, null)
+    expect(textOf(60_000, 2)).toContain('It was ejected.')
+    expect(textOf(3_600_001, 2)).not.toMatch(/It was ejected|--request/)
+    expect(textOf(3_600_001, 1)).toContain('It was ejected.')
+  })
+
   test.each([
     ['its address', '10.0.0.7:8080', ['web-3']],
     ['its id', 'web-2', ['web-2']],
@@ -129,7 +142,7 @@ const attempt = {
   durationMs: 1.04,
   connectMs: null,
   firstByteMs: null,
-  outcome: 'connect-failed ECONNREFUSED',
+  outcome: 'no connection: refused (ECONNREFUSED)',
   retried: 'connect-failed',
   candidates: ['10.0.0.5:80', '10.0.0.6:80'],
   candidateCount: 2,
@@ -159,7 +172,7 @@ const request = {
       role: 'probe',
       connectMs: 0.3,
       firstByteMs: 2,
-      outcome: 'responded 200',
+      outcome: 'answered 200',
       retried: null,
       candidates: ['10.0.0.6:80'],
       candidateCount: 1,
@@ -177,14 +190,14 @@ describe('a request', () => {
   trail C~R
   trace abc
 
-  1. 10.0.0.5:80: connect-failed ECONNREFUSED
+  1. 10.0.0.5:80: no connection: refused (ECONNREFUSED)
      begun at 0.1 ms, no connection, no answer, over in 1 ms
      then another endpoint was tried, for connect-failed
      candidates: 10.0.0.5:80, 10.0.0.6:80
      - not 10.0.0.7:80 (web-3): check "http" is critical
      - could not be read: 500
 
-  2. 10.0.0.6:80 (the one probe request of an ejected endpoint): responded 200
+  2. 10.0.0.6:80 (the one probe request of an ejected endpoint): answered 200
      begun at 0.1 ms, connected in 0.3 ms, first byte in 2 ms, over in 1 ms
      candidates: 10.0.0.6:80
      - and 2 more
@@ -221,6 +234,15 @@ describe('a request', () => {
 
   test('several with one id are told one after the other', () => {
     expect(requestsText({ requests: [request, request] }).match(/^r-1: /gm)).toHaveLength(2)
+  })
+
+  test('a request that was refused says why', () => {
+    const refused = { ...request, service: null, status: 400, outcome: 'refused', tries: [], attempts: 0 }
+    const text = requestsText({ requests: [{ ...refused, refusal: 'There is more than one Host.' }] })
+    expect(text.split('\n').slice(1, 3)).toEqual([
+      expect.stringContaining('  no service; status 400, refused;'),
+      '  There is more than one Host.',
+    ])
   })
 
   test('an answer of something else is not taken for one', () => {

@@ -139,6 +139,12 @@ describe('what fails is one line on stderr, and exit 1', () => {
       'Only on loopback. The token comes from --token-file FILE or EVENKEEL_ADMIN_TOKEN. (403)',
     ],
     [
+      'what is wrong with one that knows no hands',
+      405,
+      { detail: 'Only GET.' },
+      'Only GET. Is the proxy of an older version? (405)',
+    ],
+    [
       'the same of a wrong one',
       401,
       { detail: 'Wrong.' },

@@ -355,3 +355,8 @@ test('what concerns no service comes first, then the services with the most erro
     'warning no-checks c c4',
   ])
 })
+
+test('an empty place in a fixed list is mended in the list', () => {
+  const [finding] = diagnose(facts([service('s', [])], { source: 'static' }))
+  expect(finding).toMatchObject({ kind: 'none-in-rotation', cure: 'name its instances in discovery.static.services' })
+})

@@ -64,6 +64,16 @@ const web = [
 ]
 
 describe('a reading', () => {
+  test('where no service can be read, not all of them are asked for', async () => {
+    const names = Array.from({ length: 100 }, (_, at) => `s-${at}`)
+    const { read, asked } = await reader({
+      'catalog/services': json(Object.fromEntries(names.map((name) => [name, []]))),
+    })
+    const { unread, services } = await read()
+    expect([unread.length, services.length]).toEqual([100, 0])
+    expect(asked.filter((path) => path.includes('health/service/')).length).toBeLessThan(40)
+  })
+
   test('asks for the list and for each routed service, and tells what is left out', async () => {
     const { read, asked } = await reader(
       {

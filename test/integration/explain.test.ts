@@ -162,6 +162,15 @@ test('--json is the answer as it came', async () => {
   expect(JSON.parse(text)).toMatchObject({ name: 'web', endpoints: [{}, {}, {}], instances: Array(7).fill({}) })
 })
 
+test('--json with --endpoint is of that one alone; and of one that there is not, a complaint', async () => {
+  const { text } = await evenkeel('web', '--json', '--endpoint', 'sick')
+  const only = { name: 'web', endpoints: [{ instance: 'sick' }], absent: [], instances: [{ instance: 'sick' }] }
+  expect(JSON.parse(text)).toMatchObject(only)
+  const none = await evenkeel('web', '--json', '--endpoint', 'nobody')
+  expect(none).toMatchObject({ code: 1, text: '' })
+  expect(none.complaint).toContain('web has no endpoint nobody')
+})
+
 test.each([
   [
     'was misspelt',

@@ -80,6 +80,15 @@ ${more}`)
   }
 }
 
+it('a request that the proxy refused says why, as its client was told', async () => {
+  const { url, requests } = await start({ quotes: [(await origin()).place] })
+  const response = await fetch(`${url}/%zz/`, { headers: { 'x-request-id': 'odd' } })
+  const { detail } = (await response.json()) as { detail: string }
+  expect(response.status).toBe(400)
+  const { requests: found } = await requests('odd')
+  expect(found).toMatchObject([{ status: 400, outcome: 'refused', refusal: detail, tries: [] }])
+})
+
 describe('one request that was refused by one endpoint and answered by another', () => {
   it('is told alike by the trail, the access log, the endpoint and the exemplar', async () => {
     const good = await origin()
@@ -97,9 +106,14 @@ describe('one request that was refused by one endpoint and answered by another',
         ...{ requestId: id, request: 'GET /quotes/a', service: 'quotes', status: 200, outcome: 'responded' },
         ...{ traceId, trail: '2/2:cf>200' },
         tries: [
-          { endpoint: refusing, outcome: 'connect-failed ECONNREFUSED', retried: 'connect-failed', candidateCount: 2 },
           {
-            ...{ endpoint: good.place, outcome: 'responded 200', retried: null, candidates: [good.place] },
+            endpoint: refusing,
+            outcome: 'no connection: refused (ECONNREFUSED)',
+            retried: 'connect-failed',
+            candidateCount: 2,
+          },
+          {
+            ...{ endpoint: good.place, outcome: 'answered 200', retried: null, candidates: [good.place] },
             skipped: [{ endpoint: refusing, why: 'tried already by this request' }],
           },
         ],
