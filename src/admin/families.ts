@@ -156,7 +156,7 @@ function emptyFamilies() {
     pickSpread: family(
       'gauge',
       'evenkeel_pick_spread',
-      'Most picked minus least picked healthy endpoint since the last change, weight-adjusted.',
+      'Picks by which the endpoint most ahead of its share is in front of the one most behind, since the last change.',
     ),
     readiness: family(
       'gauge',
