@@ -5,8 +5,9 @@
  * nanoseconds where a labelled metric object costs a microsecond or two. Nothing here knows how it will be shown.
  *
  * A slot (one service, one endpoint) is made by the first event that names it. It is forgotten when the table says so:
- * at once through `dropEndpoints` and `dropService`, and for certain in `prune`, which runs before every scrape. So an
- * event that comes late, for an endpoint that has left, can make a slot, but that slot is never seen and never stays.
+ * at once through `dropEndpoints` and `dropService`, and for certain in `prune`, which runs before every scrape, and when
+ * many have left without one. So an event that comes late, for an endpoint that has left, can make a slot, but that slot
+ * is never seen and never stays.
  * What is counted under `_other` is not forgotten: it is added to `departed`, for the sum may not go down.
  */
 
