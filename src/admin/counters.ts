@@ -77,7 +77,7 @@ export interface ServiceSlot {
   /** Not cumulative: one count for each bound and one for what is above the last. */
   readonly durations: Float64Array
   durationSeconds: number
-  /** By bucket: the latest traced request in it; null before the first one. */
+  /** By bucket: the latest request in it whose trace is recorded; null before the first one. */
   exemplars: (Exemplar | undefined)[] | null
   inFlight: number
   panicPicks: number
@@ -199,7 +199,7 @@ export function createCounters(): Counters {
       const slot = record.service === null ? unrouted : service(record.service)
       if (record.service !== null && slot.inFlight > 0) slot.inFlight -= 1
       add(slot.requests, requestKey(record.method, record.status))
-      observe(slot, answerSeconds(record), record.traceId)
+      observe(slot, answerSeconds(record), record.traceSampled ? record.traceId : null)
     },
     onEjected(name, id, reason) {
       add(endpoint(name, id).ejections, reason)

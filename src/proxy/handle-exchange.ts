@@ -60,6 +60,7 @@ export function createHandler(context: HandlerContext): Handler {
           clientIp: clientAddress,
           protocol: '',
           traceId: null,
+          traceSampled: false,
         }),
       )
       return replyTo({ kind: 'refused', status, detail, close: true }, requestId)
@@ -161,6 +162,7 @@ function record(
       clientIp: identity.origin.clientIp,
       protocol: `HTTP/${request.httpVersion}`,
       traceId: identity.trace.id,
+      traceSampled: identity.trace.sampled,
     }),
   )
 }
