@@ -5,6 +5,7 @@ import type { Endpoint } from './endpoint.ts'
 import type { EjectionReason } from './observer.ts'
 import type { Outcome } from './outcome.ts'
 import { OutlierDetector } from './outlier.ts'
+import type { OutlierOptions } from './outlier-options.ts'
 import { warmedWeights, warmth } from './slow-start.ts'
 import type { EjectionView, EndpointView, FaultView, OutOfRotation, Vitals } from './view.ts'
 
@@ -84,8 +85,14 @@ export function noteFault(member: Member, fault: FaultSeen): void {
   member.faults = [...member.faults.slice(1 - rememberedFaults), fault]
 }
 
-/** Those of the remembered faults that an ejection for this reason stands on. */
-export function tripping({ faults, detector }: Member, reason: EjectionReason): readonly FaultSeen[] {
+/** Those of the remembered faults that an ejection for this reason, which is due now, stands on. */
+export function tripping(
+  member: Member,
+  reason: EjectionReason,
+  nowMs: number,
+  { faultRate }: OutlierOptions,
+): readonly FaultSeen[] {
+  const { faults, detector } = member
   switch (reason) {
     case 'consecutive-faults':
       return faults.slice(-detector.consecutiveFaults)
@@ -93,8 +100,13 @@ export function tripping({ faults, detector }: Member, reason: EjectionReason): 
       return faults.slice(-detector.consecutiveConnectFaults)
     case 'probe-failed':
       return faults.slice(-1)
-    case 'fault-rate':
-      return faults
+    case 'fault-rate': {
+      // What was before is in no share any more: it is long ago, or was forgiven.
+      const windowMs = faultRate?.windowMs ?? 0
+      const forgivenMs = detector.health.kind === 'healthy' ? detector.health.sinceMs : nowMs
+      const fromMs = Math.max(nowMs - windowMs, forgivenMs, member.undrainedMs)
+      return faults.filter(({ atMs }) => atMs >= fromMs)
+    }
     case 'by-hand':
       return noFaults
     default:
