@@ -44,6 +44,8 @@ export interface Member {
   readonly detector: OutlierDetector
   /** A person took it out of rotation; null: nobody did. */
   drained: Drain | null
+  /** How it is out of rotation, told anew whenever that changes; null: it is in. Shared by all standings that find it so. */
+  out: OutOfRotation | null
   /** When a drain of it ended last (clock, ms); -Infinity: never. */
   undrainedMs: number
   /** Its last faults, oldest first. */
@@ -71,6 +73,7 @@ export function newMember(
     warmingSinceMs: isWarm ? null : joinedMs,
     detector: new OutlierDetector(nowMs),
     drained: null,
+    out: null,
     undrainedMs: Number.NEGATIVE_INFINITY,
     faults: noFaults,
     lastEjection: null,
@@ -119,10 +122,10 @@ export function isInTurn({ drained, detector: { health } }: Member, nowMs: numbe
   return drained === null && (health.kind === 'healthy' || (health.kind === 'ejected' && health.untilMs <= nowMs))
 }
 
-/** How it is out of rotation; nothing when it is in. */
-export function outOf({ endpoint, drained, detector: { health } }: Member): readonly OutOfRotation[] {
-  if (drained !== null) return [{ endpoint: endpoint.id, state: 'drained', reason: null }]
-  return health.kind === 'healthy' ? [] : [{ endpoint: endpoint.id, state: health.kind, reason: health.reason }]
+/** How it is out of rotation by now; null when it is in. */
+export function outOf({ endpoint, drained, detector: { health } }: Member): OutOfRotation | null {
+  if (drained !== null) return { endpoint: endpoint.id, state: 'drained', reason: null }
+  return health.kind === 'healthy' ? null : { endpoint: endpoint.id, state: health.kind, reason: health.reason }
 }
 
 /** What each one weighs now, and when (clock, ms) somebody will weigh more. Who is warm by now is so for good. */
