@@ -5,8 +5,9 @@
  * nanoseconds where a labelled metric object costs a microsecond or two. Nothing here knows how it will be shown.
  *
  * A slot (one service, one endpoint) is made by the first event that names it. It is forgotten when the table says so:
- * at once through `dropEndpoints` and `dropService`, and for certain in `prune`, which runs before every scrape. So an
- * event that comes late, for an endpoint that has left, can make a slot, but that slot is never seen and never stays.
+ * at once through `dropEndpoints` and `dropService`, and for certain in `prune`, which runs before every scrape, and when
+ * many have left without one. So an event that comes late, for an endpoint that has left, can make a slot, but that slot
+ * is never seen and never stays.
  * What is counted under `_other` is not forgotten: it is added to `departed`, for the sum may not go down.
  */
 
@@ -76,7 +77,7 @@ export interface ServiceSlot {
   /** Not cumulative: one count for each bound and one for what is above the last. */
   readonly durations: Float64Array
   durationSeconds: number
-  /** By bucket: the latest traced request in it; null before the first one. */
+  /** By bucket: the latest request in it whose trace is recorded; null before the first one. */
   exemplars: (Exemplar | undefined)[] | null
   inFlight: number
   panicPicks: number
@@ -203,7 +204,7 @@ export function createCounters(): Counters {
       const slot = record.service === null ? unrouted : service(record.service)
       if (record.service !== null && slot.inFlight > 0) slot.inFlight -= 1
       add(slot.requests, requestKey(record.method, record.status))
-      observe(slot, answerSeconds(record), record.traceId)
+      observe(slot, answerSeconds(record), record.traceSampled ? record.traceId : null)
     },
     onEjected(name, id, reason) {
       add(endpoint(name, id).ejections, reason)

@@ -41,9 +41,8 @@ export interface Family {
 
 export interface FamilySource {
   readonly counters: Counters
+  /** That the counters were pruned by. */
   readonly view: TableView
-  /** Services with series of their own; those beyond are counted together. */
-  readonly maxServices: number
   readonly state: ReadinessState
   /** Null before the catalog was confirmed for the first time: the gauge then has no sample. */
   readonly catalogAgeSeconds: number | null
@@ -59,10 +58,9 @@ const none: Labels = {}
 const states = ['healthy', 'ejected', 'probing', 'drained'] as const
 const readinessStates: readonly ReadinessState[] = ['starting', 'fresh', 'stale', 'draining']
 
-/** Every family of the contract except `process_*` and `nodejs_*`, in its order. Prunes the counters first. */
+/** Every family of the contract except `process_*` and `nodejs_*`, in its order. */
 export function buildFamilies(source: FamilySource): Family[] {
   const { counters, view } = source
-  counters.prune(view, source.maxServices)
   const f = emptyFamilies()
 
   for (const { slot, inFlight, byState, pickSpread } of rowsOf(counters, view)) {
@@ -156,7 +154,7 @@ function emptyFamilies() {
     pickSpread: family(
       'gauge',
       'evenkeel_pick_spread',
-      'Most picked minus least picked healthy endpoint since the last change, weight-adjusted.',
+      'Picks by which the endpoint most ahead of its share is in front of the one most behind, since the last change.',
     ),
     readiness: family(
       'gauge',

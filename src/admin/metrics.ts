@@ -63,16 +63,32 @@ export interface Metrics extends ProxyObserver, BalancerObserver {
   render(accept: string | undefined): Promise<Exposition>
 }
 
+/** So many endpoints and services may leave, or as many as there are, before it is looked for what is left of them. */
+const leaversAtLeast = 1_000
+
 /** Metrics of one app. Nothing to close: no timer and no listener is its own. */
 export function createMetrics(options: MetricsOptions): Metrics {
   const counters = createCounters()
   const membership = createMembershipErrors(options.now, counters.addMembershipErrors)
   // From the start, not from the first scrape: CPU time and the event loop's delay are counted from here on.
   processRegistry()
+  let leavers = 0
+  let leaversAtMost = leaversAtLeast
+
+  function prune(view: TableView): void {
+    counters.prune(view, options.maxServices())
+    leavers = 0
+    leaversAtMost = view.services.reduce((sum, { endpoints }) => sum + 1 + endpoints.length, leaversAtLeast)
+  }
 
   return {
     ...counters,
-    onTableChange: membership.onTableChange,
+    onTableChange(services) {
+      membership.onTableChange(services)
+      for (const { kind, left } of services) leavers += left.length + (kind === 'removed' ? 1 : 0)
+      // A scrape does it too, but there may be nobody who scrapes.
+      if (leavers > leaversAtMost) prune(options.view())
+    },
     onRequestEnd(record) {
       counters.onRequestEnd(record)
       membership.onRequestEnd(record)
@@ -81,10 +97,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
       const processFamilies = await processRegistry().getMetricsAsJSON()
       const ports = await options.portUse()
       const { state, ageMs } = options.readiness()
+      const view = options.view()
+      prune(view)
       const families = buildFamilies({
         counters,
-        view: options.view(),
-        maxServices: options.maxServices(),
+        view,
         state,
         suspects: options.suspects(),
         catalogAgeSeconds: ageMs === null ? null : ageMs / 1000,

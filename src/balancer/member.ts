@@ -5,6 +5,7 @@ import type { Endpoint } from './endpoint.ts'
 import type { EjectionReason } from './observer.ts'
 import type { Outcome } from './outcome.ts'
 import { OutlierDetector } from './outlier.ts'
+import type { OutlierOptions } from './outlier-options.ts'
 import { warmedWeights, warmth } from './slow-start.ts'
 import type { EjectionView, EndpointView, FaultView, OutOfRotation, Vitals } from './view.ts'
 
@@ -43,6 +44,8 @@ export interface Member {
   readonly detector: OutlierDetector
   /** A person took it out of rotation; null: nobody did. */
   drained: Drain | null
+  /** How it is out of rotation, told anew whenever that changes; null: it is in. Shared by all standings that find it so. */
+  out: OutOfRotation | null
   /** When a drain of it ended last (clock, ms); -Infinity: never. */
   undrainedMs: number
   /** Its last faults, oldest first. */
@@ -70,6 +73,7 @@ export function newMember(
     warmingSinceMs: isWarm ? null : joinedMs,
     detector: new OutlierDetector(nowMs),
     drained: null,
+    out: null,
     undrainedMs: Number.NEGATIVE_INFINITY,
     faults: noFaults,
     lastEjection: null,
@@ -84,8 +88,14 @@ export function noteFault(member: Member, fault: FaultSeen): void {
   member.faults = [...member.faults.slice(1 - rememberedFaults), fault]
 }
 
-/** Those of the remembered faults that an ejection for this reason stands on. */
-export function tripping({ faults, detector }: Member, reason: EjectionReason): readonly FaultSeen[] {
+/** Those of the remembered faults that an ejection for this reason, which is due now, stands on. */
+export function tripping(
+  member: Member,
+  reason: EjectionReason,
+  nowMs: number,
+  { faultRate }: OutlierOptions,
+): readonly FaultSeen[] {
+  const { faults, detector } = member
   switch (reason) {
     case 'consecutive-faults':
       return faults.slice(-detector.consecutiveFaults)
@@ -93,8 +103,13 @@ export function tripping({ faults, detector }: Member, reason: EjectionReason): 
       return faults.slice(-detector.consecutiveConnectFaults)
     case 'probe-failed':
       return faults.slice(-1)
-    case 'fault-rate':
-      return faults
+    case 'fault-rate': {
+      // What was before is in no share any more: it is long ago, or was forgiven.
+      const windowMs = faultRate?.windowMs ?? 0
+      const forgivenMs = detector.health.kind === 'healthy' ? detector.health.sinceMs : nowMs
+      const fromMs = Math.max(nowMs - windowMs, forgivenMs, member.undrainedMs)
+      return faults.filter(({ atMs }) => atMs >= fromMs)
+    }
     case 'by-hand':
       return noFaults
     default:
@@ -107,10 +122,10 @@ export function isInTurn({ drained, detector: { health } }: Member, nowMs: numbe
   return drained === null && (health.kind === 'healthy' || (health.kind === 'ejected' && health.untilMs <= nowMs))
 }
 
-/** How it is out of rotation; nothing when it is in. */
-export function outOf({ endpoint, drained, detector: { health } }: Member): readonly OutOfRotation[] {
-  if (drained !== null) return [{ endpoint: endpoint.id, state: 'drained', reason: null }]
-  return health.kind === 'healthy' ? [] : [{ endpoint: endpoint.id, state: health.kind, reason: health.reason }]
+/** How it is out of rotation by now; null when it is in. */
+export function outOf({ endpoint, drained, detector: { health } }: Member): OutOfRotation | null {
+  if (drained !== null) return { endpoint: endpoint.id, state: 'drained', reason: null }
+  return health.kind === 'healthy' ? null : { endpoint: endpoint.id, state: health.kind, reason: health.reason }
 }
 
 /** What each one weighs now, and when (clock, ms) somebody will weigh more. Who is warm by now is so for good. */

@@ -240,7 +240,7 @@ export class Pool {
 
   #eject(member: Member, reason: EjectionReason, options: OutlierOptions, by: string | null): void {
     const now = this.#context.now()
-    const faults = tripping(member, reason)
+    const faults = tripping(member, reason, now, options)
     const forMs = member.detector.eject(reason, now, options)
     member.lastEjection = { reason, atMs: now, forMs, by, faults }
     this.#turns.place(member, now)

@@ -156,24 +156,31 @@ export class Rotation {
   }
 
   /**
-   * How uneven the active members' picks are since the last change of the set: most minus least, each divided by its
-   * weight relative to the mean, in picks. Equal weights: never above 1 unless turns were skipped.
+   * How uneven the active members' picks are since the last change of the set: how far the one that is most ahead of its
+   * share of them is in front of the one that is most behind, in picks. Unless turns were skipped: with equal weights,
+   * which makes it most minus least, never above 1; with others below 4, for each of the two may have been nearly a pick
+   * ahead at the change and nearly a pick behind now.
    * @param leaveOut members that are not compared
    */
   spread(leaveOut: ((index: number) => boolean) | null = null): number {
-    let least = Number.POSITIVE_INFINITY
-    let most = Number.NEGATIVE_INFINITY
-    let count = 0
+    const isCompared = (index: number) => this.#active[index] === 1 && leaveOut?.(index) !== true
+    let picks = 0
     let weights = 0
     for (let index = 0; index < this.#weights.length; index++) {
-      if (this.#active[index] === 0 || leaveOut?.(index)) continue
-      count++
+      if (!isCompared(index)) continue
+      picks += at(this.#picksSinceChange, index)
       weights += at(this.#weights, index)
-      const perWeight = at(this.#picksSinceChange, index) / at(this.#weights, index)
-      least = Math.min(least, perWeight)
-      most = Math.max(most, perWeight)
     }
-    return count < 2 ? 0 : (most - least) * (weights / count)
+    let most = 0
+    let least = 0
+    for (let index = 0; index < this.#weights.length; index++) {
+      if (!isCompared(index)) continue
+      // Not divided yet: in whole numbers equal weights stay exact.
+      const owed = picks * at(this.#weights, index) - at(this.#picksSinceChange, index) * weights
+      most = Math.max(most, owed)
+      least = Math.min(least, owed)
+    }
+    return most === least ? 0 : (most - least) / weights
   }
 
   /** What a member is owed, in picks; above 0 it is behind its share, below 0 ahead of it. */

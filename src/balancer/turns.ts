@@ -10,7 +10,7 @@ import type { Drain } from './drains.ts'
 import { type CatalogService, type EndpointId, sameService } from './endpoint.ts'
 import { isInTurn, type Member, memberView, newMember, outOf, weigh } from './member.ts'
 import { Rotation } from './rotation.ts'
-import type { EndpointView, Standing } from './view.ts'
+import type { EndpointView, OutOfRotation, Standing } from './view.ts'
 
 export interface TurnsContext {
   /** A clock in milliseconds. */
@@ -59,7 +59,7 @@ export class Turns {
 
   /** Who could be picked now. */
   get standing(): Standing {
-    this.#standing ??= { service: this.#service, out: this.#members.flatMap(outOf) }
+    this.#standing ??= { service: this.#service, out: this.#outOfRotation() }
     return this.#standing
   }
 
@@ -120,6 +120,7 @@ export class Turns {
   /** To be called when the health of a member has changed, or time has: in or out of the rotation by that. */
   place(member: Member, now: number): void {
     this.#standing = null
+    member.out = outOf(member)
     this.#rotation.setActive(member.index, isInTurn(member, now))
   }
 
@@ -148,6 +149,13 @@ export class Turns {
       const turns = { recentPicks: this.#rotation.recentPicks(index), idealShare: this.#rotation.idealShare(index) }
       return memberView(member, turns, now, slowStartMs)
     })
+  }
+
+  /** Asked with every pick of a pool whose health changes with every pick. */
+  #outOfRotation(): readonly OutOfRotation[] {
+    const all: OutOfRotation[] = []
+    for (const { out } of this.#members) if (out !== null) all.push(out)
+    return all
   }
 
   /** What a person said outlives the catalog: who joins may have been drained before. */

@@ -95,7 +95,10 @@ export interface ServiceView {
   readonly drainedAway: readonly (DrainView & { readonly endpoint: EndpointId })[]
   /** Picks made although every endpoint that might be tried was ejected, and when the last one was. */
   readonly panic: { readonly picks: number; readonly agoMs: number | null }
-  /** Most picked minus least picked healthy endpoint since the last change of the rotation, weight-adjusted. */
+  /**
+   * Of the endpoints in rotation: how many picks the one most ahead of its share is in front of the one most behind, since
+   * the last change of the rotation. With equal weights, most picked minus least picked.
+   */
   readonly pickSpread: number
 }
 

@@ -66,6 +66,8 @@ export const MAX_FACTS = 1000
 export const MAX_CHECKS = 20
 const MAX_TAGS = 20
 const MAX_TEXT = 64
+/** An agent names the checks of a service after it: `service:<its id>:2` must not be cut down to the name of the first. */
+const MAX_ID = 255
 const MAX_OUTPUT = 300
 
 /**
@@ -142,7 +144,7 @@ function worstOf(checks: readonly unknown[]): readonly unknown[] {
 function checkFacts(check: unknown, former: InstanceFacts | null, isFirst: boolean, nowMs: number): CheckFacts {
   const given = isObject(check) ? check : {}
   const { state, name } = readCheck(check, ignore)
-  const id = printable(text(given.CheckID), MAX_TEXT)
+  const id = printable(text(given.CheckID), MAX_ID)
   const known = former?.checks.find((each) => each.id === id && each.status === state)
   // Maintenance has its reason in the notes, and no output.
   const isMaintenance = badness(state) > badness('critical')
@@ -156,7 +158,8 @@ function checkFacts(check: unknown, former: InstanceFacts | null, isFirst: boole
     sinceMs: known?.sinceMs ?? nowMs,
     orLonger: known?.orLonger ?? isFirst,
   }
-  return known !== undefined && known.name === facts.name && known.output === facts.output ? known : facts
+  const isAsBefore = known?.name === facts.name && known.output === facts.output && known.ofNode === facts.ofNode
+  return isAsBefore && known !== undefined ? known : facts
 }
 
 /** Outputs have many lines; a reader wants the words. No more of it is looked at than may be shown. */

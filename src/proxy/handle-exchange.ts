@@ -61,6 +61,7 @@ export function createHandler(context: HandlerContext): Handler {
           clientIp: clientAddress,
           protocol: '',
           traceId: null,
+          traceSampled: false,
         }),
       )
       return replyTo({ kind: 'refused', status, detail, close: true }, requestId)
@@ -169,6 +170,7 @@ function record(
       clientIp: identity.origin.clientIp,
       protocol: `HTTP/${request.httpVersion}`,
       traceId: identity.trace.id,
+      traceSampled: identity.trace.sampled,
     }),
   )
 }

@@ -49,6 +49,8 @@ export interface RequestRecord {
   readonly refusal?: string | undefined
   /** Of its `traceparent`; null when it has none. Its own text, not a part of the head's. */
   readonly traceId: string | null
+  /** That trace is to be recorded, by its flags; false without one. */
+  readonly traceSampled: boolean
   readonly durationMs: number
   readonly connectMs: number | null
   readonly firstByteMs: number | null

@@ -13,6 +13,8 @@ import { ownText } from './own-text.ts'
 export interface Trace {
   /** 32 hexadecimal digits, a text of their own; null when the request is in no trace. */
   readonly id: string | null
+  /** Those who record traces are told to record this one: without that there will be nothing to look up. */
+  readonly sampled: boolean
   /** The `traceparent` that was made here, and takes the place of whatever came; null: what came passes. */
   readonly made: string | null
 }
@@ -22,19 +24,24 @@ export interface MadeTrace extends Trace {
   readonly made: string
 }
 
-const noTrace: Trace = { id: null, made: null }
+const noTrace: Trace = { id: null, sampled: false, made: null }
 
 /**
  * @param make called for a request without a valid `traceparent`, whose `tracestate` then means nothing (§3.3.1.1); null:
  * nothing is made for it
  */
 export function traceOf(headers: RawHeaders, make: () => MadeTrace | null): Trace {
-  const id = traceIdIn(headers)
-  return id === null ? (make() ?? noTrace) : { id, made: null }
+  const value = traceparentIn(headers)
+  return value === null ? (make() ?? noTrace) : { id: idOf(value), sampled: isSampled(value), made: null }
 }
 
 /** The trace id of the one `traceparent` that there is; null when it is invalid, when there is none, or a second. */
 export function traceIdIn(headers: RawHeaders): string | null {
+  const value = traceparentIn(headers)
+  return value === null ? null : idOf(value)
+}
+
+function traceparentIn(headers: RawHeaders): string | null {
   let value: string | null = null
   for (let index = 0; index < headers.length; index += 2) {
     if (!isNamed(headers[index] as string, 'traceparent')) continue
@@ -43,7 +50,16 @@ export function traceIdIn(headers: RawHeaders): string | null {
   }
   if (value === null || !traceparent.test(value)) return null
   if (value.length > lengthOfFirst && value.startsWith('00')) return null
+  return value
+}
+
+function idOf(value: string): string {
   return ownText(value.slice(3, 35))
+}
+
+/** The last bit of the flags, in later versions too (§3.2.2.5, §3.2.4). */
+function isSampled(value: string): boolean {
+  return (Number.parseInt(value.charAt(lengthOfFirst - 1), 16) & 1) === 1
 }
 
 /**
@@ -84,7 +100,8 @@ export function createTraceMaker(
     const id = hexadecimal(drawn, at, at + traceBytes)
     const parent = hexadecimal(drawn, at + traceBytes, at + idBytes)
     at += idBytes
-    return { id, made: `00-${id}-${parent}-${random() < sample ? '01' : '00'}` }
+    const sampled = random() < sample
+    return { id, sampled, made: `00-${id}-${parent}-${sampled ? '01' : '00'}` }
   }
 }
 

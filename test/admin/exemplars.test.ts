@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest'
+import type { RequestRecord } from '../../src/proxy/observer.ts'
 import { type ReadExemplar, readExposition } from './exposition.ts'
 import { record } from './fixtures.ts'
 import { openMetrics, setUp } from './metrics-setup.ts'
 
 const bucket = 'evenkeel_request_duration_seconds_bucket'
 const trace = (digit: string) => digit.repeat(32)
+/** A request in a trace that is recorded. */
+const traced = (fields: Partial<RequestRecord>) => record({ traceSampled: true, ...fields })
 
 async function exemplarsIn(
   metrics: ReturnType<typeof setUp>['metrics'],
@@ -20,10 +23,10 @@ describe('exemplars', () => {
   it('are the latest traced request of each bucket, with what it counted and when', async () => {
     const { metrics } = setUp()
     const before = Date.now() / 1000
-    metrics.onRequestEnd(record({ durationMs: 3, traceId: trace('a') }))
-    metrics.onRequestEnd(record({ durationMs: 4, traceId: trace('b') }))
+    metrics.onRequestEnd(traced({ durationMs: 3, traceId: trace('a') }))
+    metrics.onRequestEnd(traced({ durationMs: 4, traceId: trace('b') }))
     metrics.onRequestEnd(record({ durationMs: 4.5, traceId: null }))
-    metrics.onRequestEnd(record({ durationMs: 120_000, traceId: trace('c') }))
+    metrics.onRequestEnd(traced({ durationMs: 120_000, traceId: trace('c') }))
     const exemplars = await exemplarsIn(metrics)
     const timestamp = expect.any(Number)
     expect(exemplars).toEqual({
@@ -34,9 +37,16 @@ describe('exemplars', () => {
     expect(exemplars['+Inf']?.timestamp).toBeLessThanOrEqual(Date.now() / 1000)
   })
 
+  it('are no requests whose trace nobody records: there would be nothing to look up', async () => {
+    const { metrics } = setUp()
+    metrics.onRequestEnd(traced({ durationMs: 3, traceId: trace('a') }))
+    metrics.onRequestEnd(traced({ durationMs: 3, traceId: trace('b'), traceSampled: false }))
+    expect((await exemplarsIn(metrics))['0.005']?.labels).toEqual({ trace_id: trace('a') })
+  })
+
   it('lie within their bucket, whatever was counted', async () => {
     const { metrics } = setUp()
-    for (let i = 0; i < 500; i++) metrics.onRequestEnd(record({ durationMs: 2 ** (i / 25), traceId: trace('d') }))
+    for (let i = 0; i < 500; i++) metrics.onRequestEnd(traced({ durationMs: 2 ** (i / 25), traceId: trace('d') }))
     const seen = await exemplarsIn(metrics)
     const bounds = Object.keys(seen).map((le) => (le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le)))
     expect(bounds.length).toBeGreaterThan(10)
@@ -51,13 +61,13 @@ describe('exemplars', () => {
 
   it('are of requests that no service took, too', async () => {
     const { metrics } = setUp()
-    metrics.onRequestEnd(record({ service: null, outcome: 'unknown-service', status: 404, traceId: trace('e') }))
+    metrics.onRequestEnd(traced({ service: null, outcome: 'unknown-service', status: 404, traceId: trace('e') }))
     expect(Object.keys(await exemplarsIn(metrics, '_unrouted'))).toEqual(['0.025'])
   })
 
   it('are never in the plain text format', async () => {
     const { metrics } = setUp()
-    metrics.onRequestEnd(record({ traceId: trace('a') }))
+    metrics.onRequestEnd(traced({ traceId: trace('a') }))
     const { body } = await metrics.render(undefined)
     expect(body).not.toContain('trace_id')
     expect(readExposition(body).all(bucket).length).toBeGreaterThan(0)
@@ -65,7 +75,7 @@ describe('exemplars', () => {
 
   it('go away with their service', async () => {
     const { metrics } = setUp()
-    metrics.onRequestEnd(record({ traceId: trace('a') }))
+    metrics.onRequestEnd(traced({ traceId: trace('a') }))
     metrics.dropService('quotes')
     metrics.onRequestEnd(record({ traceId: null }))
     expect(await exemplarsIn(metrics)).toEqual({})

@@ -108,6 +108,7 @@ export function record(fields: Partial<RequestRecord> = {}): RequestRecord {
     clientIp: '192.0.2.7',
     protocol: 'HTTP/1.1',
     traceId: null,
+    traceSampled: false,
     ...fields,
   }
 }

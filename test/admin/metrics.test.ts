@@ -251,6 +251,18 @@ describe('what goes away', () => {
     expect((await set.scrape()).all('evenkeel_attempts_total').map((sample) => sample.value)).toEqual([1])
   })
 
+  it('is forgotten although nobody scrapes, once many have left', async () => {
+    const set = setUp(tableView(serviceView('quotes')))
+    set.metrics.onAttempt('quotes', id, 'broke-off')
+    const left = Array.from({ length: 1_100 }, (_, port) => endpointView(port + 1).endpoint)
+    set.metrics.onTableChange([{ name: 'quotes', kind: 'changed', joined: [], left, reweighted: [] }])
+    set.setView(quotes)
+    set.metrics.onAttempt('quotes', id, 'responded')
+    expect((await set.scrape()).all('evenkeel_attempts_total').map(({ labels }) => labels.outcome)).toEqual([
+      'responded',
+    ])
+  })
+
   it('keeps requests in flight exact for a service that leaves and comes back while they run', async () => {
     const set = setUp()
     set.metrics.onRequestStart('quotes')

@@ -760,3 +760,42 @@ describe('an observer that throws', () => {
     expect(view?.endpoints.map(({ state, inFlight }) => `${state} ${inFlight}`)).toEqual(['healthy 0', 'healthy 0'])
   })
 })
+
+describe('the faults that an ejection stands on', () => {
+  const rate = { threshold: 0.5, minRequests: 4, windowMs: 10_000 }
+  const rows: { name: string; script: string; reason: string; agoMs: number[] }[] = [
+    {
+      name: 'of a rate are those of its window, and none of an hour ago',
+      script: 'A500*3 A200*9 +3600s A200*2 A500 +1s A500',
+      reason: 'fault-rate',
+      agoMs: [1_000, 0],
+    },
+    {
+      name: 'of a rate are none that a restore has forgiven',
+      script: 'A500 ejectA +1s restoreA A200*2 A500*2',
+      reason: 'fault-rate',
+      agoMs: [0, 0],
+    },
+    {
+      name: 'of a rate are none that an undrain has forgiven',
+      script: 'A500 drainA +1s undrainA A200*2 A500*2',
+      reason: 'fault-rate',
+      agoMs: [0, 0],
+    },
+    {
+      name: 'in a row are that row',
+      script: 'A500*2 A200*9 +1s A500 +1s A500*3',
+      reason: 'consecutive-faults',
+      agoMs: [1_000, 0, 0, 0],
+    },
+    { name: 'of a probe are its own', script: 'A500*4 +30s A500', reason: 'probe-failed', agoMs: [0] },
+  ]
+
+  it.each(rows)('$name', ({ script, reason, agoMs }) => {
+    const world = newWorld('ABCD', { consecutiveFaults: 4, faultRate: rate })
+    world.play(`+1s B200 C200 D200 ${script}`)
+    const { lastEjection } = world.viewOf('A')
+    expect(lastEjection?.reason).toBe(reason)
+    expect(lastEjection?.faults.map((fault) => fault.agoMs)).toEqual(agoMs)
+  })
+})

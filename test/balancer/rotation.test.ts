@@ -136,6 +136,35 @@ describe('exactness', () => {
     )
   })
 
+  it('the spread is of a few picks whatever the weights: one of 100 beside one of 1 is not uneven', () => {
+    const lopsided = new Rotation([1, 100])
+    let widest = 0
+    for (let turn = 0; turn < 1_000; turn++) {
+      lopsided.pick(null)
+      widest = Math.max(widest, lopsided.spread())
+    }
+    expect(widest).toBeLessThan(2)
+    const step = fc.oneof({ weight: 9, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: fc.nat({ max: 11 }) })
+    fc.assert(
+      fc.property(weights, fc.array(step, { maxLength: 200 }), (weights, steps) => {
+        const rotation = new Rotation(weights)
+        for (const one of steps) {
+          const member = one % weights.length
+          if (one < 0) rotation.pick(null)
+          else rotation.setActive(member, !rotation.isActive(member))
+          expect(rotation.spread()).toBeLessThan(4)
+        }
+      }),
+    )
+  })
+
+  it('a spread is seen where there is one, in picks: a heavy member that is avoided falls behind', () => {
+    const rotation = new Rotation([1, 1, 8])
+    for (let turn = 0; turn < 30; turn++) rotation.pick((index) => index === 2)
+    // 15, 15 and none, of which 3, 3 and 24 were due.
+    expect(rotation.spread()).toBe(12 + 24)
+  })
+
   it('between any two changes, equal members differ by at most one pick', () => {
     const change = fc.record({
       toggle: fc.nat({ max: 7 }),

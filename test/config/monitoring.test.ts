@@ -82,6 +82,10 @@ describe('config/grafana/evenkeel.json', () => {
     expect(unasked).toEqual(['evenkeel_request_duration_seconds_sum', 'evenkeel_request_duration_seconds_count'])
   })
 
+  test('shows no other program: what every process exposes is asked of those that are Evenkeel', () => {
+    for (const { panel, expr } of dashboardQueries('1m')) expect(expr, panel).toContain('evenkeel_')
+  })
+
   test('has its five rows, and can be imported anywhere: the data source is a variable', () => {
     const rows = dashboard.panels.filter(({ type }) => type === 'row').map(({ title }) => title)
     expect(rows).toEqual(['Overview', 'Services', 'Endpoints', 'Discovery', 'Machine'])

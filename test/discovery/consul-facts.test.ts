@@ -26,6 +26,21 @@ function read(...bodies: readonly unknown[]): ServiceFacts {
 
 const since = (facts: ServiceFacts) => facts.instances[0]?.checks.map(({ sinceMs, orLonger }) => [sinceMs, orLonger])
 
+test('checks of a long-named service are told apart, and one of the node that becomes that of an instance is that', () => {
+  const long = `service:${'x'.repeat(80)}`
+  const own = (id: string, status: string, more: object = {}) =>
+    check(id, status, { Name: 'alike', Output: '', ...more })
+  const first = [own(`${long}:1`, 'critical'), own(`${long}:2`, 'passing'), own('disk', 'warning', { ServiceID: '' })]
+  const later = [own(`${long}:1`, 'critical'), own(`${long}:2`, 'critical'), own('disk', 'warning')]
+  const facts = read([entry(first)], [entry(later)])
+  expect(since(facts)).toEqual([
+    [1000, true],
+    [2000, false],
+    [1000, true],
+  ])
+  expect(facts.instances[0]?.checks.map(({ ofNode }) => ofNode)).toEqual([false, false, false])
+})
+
 describe('of an instance', () => {
   test('who and where it is, its tags, and its checks from bad to good', () => {
     const checks = [
@@ -121,7 +136,7 @@ describe('whatever is registered, the memory is bounded and the text printable',
         Tags: Array.from({ length: 50 }, () => `\u0007${long}`),
       }),
     ]).instances
-    expect(instance?.checks[0]?.id).toHaveLength(64)
+    expect(instance?.checks[0]?.id).toHaveLength(255)
     expect(instance?.checks[0]?.name).toMatch(/^\?\[2Jx{59}…$/)
     expect(instance?.checks[0]?.output).toMatch(/^\?x{298}…$/)
     expect(instance?.tags).toHaveLength(20)

@@ -77,13 +77,25 @@ describe('what a traceparent says', () => {
 })
 
 describe('the trace of a request', () => {
-  const made: MadeTrace = { id: 'f'.repeat(32), made: `00-${'f'.repeat(32)}-${parentId}-01` }
+  const made: MadeTrace = { id: 'f'.repeat(32), sampled: true, made: `00-${'f'.repeat(32)}-${parentId}-01` }
   const never = () => {
     throw new Error('nothing is to be made')
   }
 
   it('is the one that came, and nothing is made', () => {
-    expect(traceOf(['traceparent', valid], never)).toEqual({ id: traceId, made: null })
+    expect(traceOf(['traceparent', valid], never)).toEqual({ id: traceId, sampled: true, made: null })
+  })
+
+  it.each([
+    ['00', false],
+    ['01', true],
+    ['02', false],
+    ['03', true],
+    ['fe', false],
+    ['ff', true],
+  ])('with the flags %s is to be recorded: %s', (flags, sampled) => {
+    expect(traceOf(['traceparent', valid.slice(0, -2) + flags], never).sampled).toBe(sampled)
+    expect(traceOf(['traceparent', `01${valid.slice(2, -2)}${flags}-x`], never).sampled).toBe(sampled)
   })
 
   it('is made where none came, or an invalid one', () => {
@@ -92,7 +104,7 @@ describe('the trace of a request', () => {
   })
 
   it('is none when nothing is to be made', () => {
-    expect(traceOf(['traceparent', 'x'], () => null)).toEqual({ id: null, made: null })
+    expect(traceOf(['traceparent', 'x'], () => null)).toEqual({ id: null, sampled: false, made: null })
   })
 })
 
@@ -144,7 +156,11 @@ describe('making traces', () => {
       () => {},
       () => drawn.shift() ?? 0,
     )
-    const flags = () => make()?.made.slice(-2)
+    const flags = () => {
+      const trace = make()
+      expect(trace?.sampled).toBe(trace?.made.endsWith('-01'))
+      return trace?.made.slice(-2)
+    }
     expect([flags(), flags(), flags(), flags()]).toEqual(['01', '01', '00', '00'])
     options = { enabled: true, sample: 0 }
     expect(flags()).toBe('00')
