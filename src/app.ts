@@ -20,7 +20,7 @@ import { createRequestTrail } from './admin/request-trail.ts'
 import { createAdminServer } from './admin/server.ts'
 import { createBalancer } from './balancer/balancer.ts'
 import type { Catalog, Endpoint } from './balancer/endpoint.ts'
-import type { BalancerObserver } from './balancer/observer.ts'
+import { allOf, type BalancerObserver } from './balancer/observer.ts'
 import type { Config } from './config/config.ts'
 import { redactedConfig } from './config/convert.ts'
 import { settingsOf } from './config/in-effect.ts'
@@ -62,22 +62,13 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   let settings = settingsOf(initial)
   let draining = false
 
+  /** Filled below: they are made with what they watch. */
+  const watching: Partial<BalancerObserver>[] = []
   const balancer = createBalancer({
     now,
     outlier: (service) => settings.outlier(service),
     balancing: (service) => settings.balancing(service),
-    observer: {
-      onEjected: (...event) => observers.onEjected(...event),
-      onRestored: (...event) => observers.onRestored(...event),
-      onWithheld: (...event) => observers.onWithheld(...event),
-      onDrained: (...event) => {
-        observers.onDrained(...event)
-        // An endpoint that is to stop would wait for them.
-        data.dropPooled((endpoint) => endpoint === event[1])
-      },
-      onUndrained: (...event) => observers.onUndrained(...event),
-      onPanicPick: (...event) => observers.onPanicPick(...event),
-    },
+    observer: allOf(watching),
   })
   const metrics = createMetrics({
     version,
@@ -107,9 +98,11 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   })
   const accessLog = createAccessLog(log, () => settings.config.accessLog, Math.random)
   const localErrorLog = createLocalErrorLog(log, now)
-  const observers = {
+  // A drained endpoint that is to stop would wait for its idle connections.
+  const closeIdle = (_: string, drained: string): void => data.dropPooled((endpoint) => endpoint === drained)
+  watching.push(metrics, healthLog(log), live.observer, { onDrained: closeIdle })
+  const observer: ProxyObserver = {
     ...metrics,
-    ...bothOf(bothOf(metrics, healthLog(log)), live.observer),
     onLocalError: (code, endpoint) => {
       metrics.onLocalError(code, endpoint)
       localErrorLog.onLocalError(code, endpoint)
@@ -119,7 +112,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       trail.onRequestEnd(record)
       accessLog.onRequestEnd(record)
     },
-  } satisfies ProxyObserver & BalancerObserver
+  }
 
   const handler = createHandler({
     balancer,
@@ -127,7 +120,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     policy: (service) => settings.policy(service),
     limits: initial.limits,
     isTrustedProxy: (address) => settings.isTrustedProxy(address),
-    observer: observers,
+    observer,
     now,
     newRequestId: randomUUID,
     newTrace: createTraceMaker(() => settings.config.tracing, randomFillSync, Math.random),
@@ -282,36 +275,6 @@ function withWhatIsBound(running: Config, config: Config): Config {
     limits,
     register,
     discovery: { ...config.discovery, source, snapshot },
-  }
-}
-
-/** Health events, counted and written down. */
-function bothOf(first: BalancerObserver, second: BalancerObserver): BalancerObserver {
-  return {
-    onEjected: (...event) => {
-      first.onEjected(...event)
-      second.onEjected(...event)
-    },
-    onRestored: (...event) => {
-      first.onRestored(...event)
-      second.onRestored(...event)
-    },
-    onWithheld: (...event) => {
-      first.onWithheld(...event)
-      second.onWithheld(...event)
-    },
-    onDrained: (...event) => {
-      first.onDrained(...event)
-      second.onDrained(...event)
-    },
-    onUndrained: (...event) => {
-      first.onUndrained(...event)
-      second.onUndrained(...event)
-    },
-    onPanicPick: (...event) => {
-      first.onPanicPick(...event)
-      second.onPanicPick(...event)
-    },
   }
 }
 

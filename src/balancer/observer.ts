@@ -51,3 +51,23 @@ export function tell(event: () => void): void {
     // What an observer does with its own failure is its affair.
   }
 }
+
+/**
+ * One observer that stands for several: each hears of the events that it has a method for, whatever the others do with
+ * theirs. The list is looked at for each event, so it may be filled later.
+ */
+export function allOf(observers: readonly Partial<BalancerObserver>[]): BalancerObserver {
+  const each =
+    <A extends readonly unknown[]>(hear: (observer: Partial<BalancerObserver>, ...event: A) => void) =>
+    (...event: A): void => {
+      for (const observer of observers) tell(() => hear(observer, ...event))
+    }
+  return {
+    onEjected: each((observer, ...event) => observer.onEjected?.(...event)),
+    onRestored: each((observer, ...event) => observer.onRestored?.(...event)),
+    onWithheld: each((observer, ...event) => observer.onWithheld?.(...event)),
+    onDrained: each((observer, ...event) => observer.onDrained?.(...event)),
+    onUndrained: each((observer, ...event) => observer.onUndrained?.(...event)),
+    onPanicPick: each((observer, ...event) => observer.onPanicPick?.(...event)),
+  }
+}
