@@ -17,11 +17,12 @@ export function headView(store: Store): TemplateResult {
     serving += one.serving
     all += one.all
   }
-  return html`<header class="head-bar lv-${worst.level}">
+  return html`<p class="hide" role="status">${titleOf(store)}</p>
+  <header class="head-bar lv-${worst.level}">
     <h1>
       ${shape(worst.level)}
       <span class="brand">Evenkeel</span>
-      <span class="word" role="status">${worst.words.map(
+      <span class="word">${worst.words.map(
         ([each, words]) => html`<span class="part lv-${each}">${words}</span> `,
       )}</span>
       <span class="sub">${worst.sub}</span>
