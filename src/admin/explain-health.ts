@@ -72,7 +72,7 @@ function ejectionCause(view: EndpointView, ejection: EjectionView, { outlier, ep
   return { kind: 'ejection', ...ejectionDetail(view, ejection, epochMs), text }
 }
 
-function tripText({ reason, by }: EjectionView, outlier: OutlierOptions): string {
+export function tripText({ reason, by }: Pick<EjectionView, 'reason' | 'by'>, outlier: OutlierOptions): string {
   return reason === 'by-hand' ? `${by ?? 'somebody'} said so` : ruleText(reason, outlier)
 }
 

@@ -49,6 +49,14 @@ describe('what a page is told first', () => {
     expect(closed.states[0]?.details).toEqual([])
   })
 
+  it('has them as soon as there is such a service, if there was none when it asked', async () => {
+    const world = await startLiveWorld([])
+    const reader = await openReader(world.port, '?open=s-3')
+    expect(reader.states[0]?.details).toEqual([])
+    world.table.services = many
+    await reader.detail('the endpoints', ({ name }) => name === 's-3')
+  })
+
   it('names no more than twenty services’ endpoints', async () => {
     const world = await startLiveWorld(
       Array.from({ length: 30 }, (_, at) => serviceView(`s-${at}`, { endpoints: [endpointView(80)] })),
@@ -136,6 +144,30 @@ describe('what it is told then', () => {
     await waitFor('the failure is told', () => world.errors.length > 0)
     world.table.services = [accounts]
     await reader.frame('the next one', ({ rows }) => rows.some(({ name }) => name === 'accounts'))
+  })
+})
+
+describe('what moves', () => {
+  it('is told in numbers alone where nothing else is different, of closed services when counters were read', async () => {
+    const world = await startLiveWorld(many)
+    const reader = await openReader(world.port)
+    world.request('s-3')
+    const { moved, rows, tick } = await reader.frame('the rate', (frame) => frame.moved.length > 0)
+    expect([tick, rows, moved]).toEqual([
+      true,
+      [],
+      [['s-3', expect.any(Number), 0, 3.75, 4.98, 0, expect.any(Number), 0]],
+    ])
+  })
+
+  it('is what opened services have in flight, each second', async () => {
+    const world = await startLiveWorld(many)
+    const reader = await openReader(world.port, '?open=s-3')
+    await reader.frame('a tick', ({ tick }) => tick)
+    world.table.services = many.map((each) => ({ ...each, endpoints: [endpointView(80, { inFlight: 9 })] }))
+    const { moved } = await reader.frame('the number', (frame) => frame.moved.length > 0)
+    expect(moved).toEqual([['s-3', 0, null, null, null, 9, 0, 0]])
+    await reader.detail('the endpoint', ({ endpoints }) => endpoints[0]?.inFlight === 9)
   })
 })
 

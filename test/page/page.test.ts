@@ -21,6 +21,7 @@ const ejected = endpointView(92, {
   ejectedForMs: 20_000,
   stateForMs: 9_000,
   idealShare: 0,
+  lastEjection: { reason: 'consecutive-faults', agoMs: 9_000, forMs: 30_000, by: null, faults: [] },
   faults: [{ agoMs: 9_000, outcome: { kind: 'connect-failed', code: 'ECONNREFUSED' }, request: 'r-1' }],
 })
 const sick = serviceView('quotes', {
@@ -64,8 +65,10 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
     const detail = page.locator('.lv-sick .detail')
     await detail.getByText('check "http" is critical').waitFor()
     expect(await detail.locator('.endpoint').count()).toBe(3)
-    expect(await detail.textContent()).toContain('no connection: ECONNREFUSED')
-    expect(await detail.textContent()).toContain('ejected for consecutive-faults')
+    expect(await detail.textContent()).toContain('no connection: refused (ECONNREFUSED)')
+    expect(await detail.textContent()).toContain(
+      'Gets no requests: ejected 9.0 s ago for 30 s, because 5 requests in a row failed',
+    )
     expect(complaints).toEqual([])
     expect(await violationsOf(page)).toEqual([])
   })
@@ -76,7 +79,7 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
     await page.locator('.lv-ok .open').waitFor()
     world.table.services = [{ ...healthy, endpoints: [endpointView(80), ejected] }]
     world.live.observer.onEjected('accounts', '10.0.0.1:92', 'consecutive-faults', 30_000)
-    await page.locator('.event.t-bad', { hasText: '10.0.0.1:92: consecutive-faults, for 30 s' }).waitFor()
+    await page.locator('.event.t-bad', { hasText: '10.0.0.1:92 for 30 s: 5 requests in a row failed' }).waitFor()
     await page.locator('.service.lv-sick .b-e').first().waitFor()
     expect(await page.locator('.event.t-bad b').textContent()).toBe('ejected')
   })
