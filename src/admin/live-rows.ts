@@ -13,6 +13,7 @@ import { outcomeText } from './words.ts'
 export const mostBlocks = 48
 /** So many endpoints, absent instances and concerns are told of a service that is opened. */
 export const mostDetails = 100
+const mostTags = 6
 const longestText = 500
 const longestCause = 90
 const panicShownMs = 10_000
@@ -126,9 +127,10 @@ export function detailOf(
     endpoints: endpoints.slice(0, mostDetails).map((view, at) => {
       return endpointDetail(view, instances[at] as InstanceExplanation, atMs, find(service.name, view.endpoint.id))
     }),
-    absent: absent.slice(0, mostDetails).map(({ instance, address, verdict }) => ({
+    absent: absent.slice(0, mostDetails).map(({ instance, address, tags, verdict }) => ({
+      id: text(address),
       instance: text(instance),
-      address: text(address),
+      tags: tagsText(tags),
       why: text(verdict),
     })),
     concerns: concerns.slice(0, mostDetails).map((concern) => text(concern.text)),
@@ -138,7 +140,7 @@ export function detailOf(
 
 function endpointDetail(
   view: EndpointView,
-  { verdict, decidedBy, share }: InstanceExplanation,
+  { tags, verdict, decidedBy, share }: InstanceExplanation,
   atMs: number,
   suspect: SuspectDetail | null,
 ): EndpointDetail {
@@ -148,6 +150,7 @@ function endpointDetail(
   return {
     id: text(endpoint.id),
     instance: text(endpoint.instance),
+    tags: tagsText(tags),
     block,
     // To the second, so that it is the same the next time.
     sinceMs: Number.isFinite(forMs) ? toSecond(atMs - forMs) : 0,
@@ -167,6 +170,10 @@ function endpointDetail(
 function inBlockForMs(view: EndpointView, block: Block, suspect: SuspectDetail | null): number {
   if (block === 'f') return view.lastWithheld?.agoMs ?? view.stateForMs
   return block === 'u' ? (suspect?.forMs ?? view.stateForMs) : view.stateForMs
+}
+
+function tagsText(tags: readonly string[]): string {
+  return text(tags.slice(0, mostTags).join(', '))
 }
 
 function toSecond(ms: number): number {

@@ -31,8 +31,6 @@ export interface Changes {
 
 export interface Told {
   readonly labels: Labels
-  /** Services that have a row, as the table names them. */
-  readonly names: () => Iterable<string>
   /** What is different in the whole table. */
   all(): { readonly changes: Changes; readonly services: readonly ServiceView[] }
   /** What is different of these services, as the table names them. */
@@ -41,8 +39,8 @@ export interface Told {
   rowsWithPast(): readonly string[]
   /** The endpoints of these services, JSON each by name, where something is different. */
   details(services: Iterable<string>): ReadonlyMap<string, string>
-  /** The endpoints of these services, JSON each, different or not. */
-  detailsNow(services: Iterable<string>): readonly string[]
+  /** The endpoints of these services as they were last told, JSON each. */
+  detailsTold(services: Iterable<string>): readonly string[]
   /** Of others, nobody is told endpoints any more. */
   keepDetails(services: ReadonlySet<string>): void
   /** Nobody looks any more. */
@@ -99,7 +97,6 @@ export function createTold(sources: ToldSources, history: History): Told {
 
   return {
     labels,
-    names: () => rows.keys(),
     all() {
       const { services } = sources.view()
       const changes = collect(services.map((service) => [service.name, service]))
@@ -125,8 +122,7 @@ export function createTold(sources: ToldSources, history: History): Told {
       }
       return changed
     },
-    detailsNow: (services) =>
-      Array.from(services, sources.viewService).flatMap((view) => (view === null ? [] : detailJson(view))),
+    detailsTold: (services) => [...services].flatMap((name) => details.get(name) ?? []),
     keepDetails(services) {
       for (const name of details.keys()) if (!services.has(name)) details.delete(name)
     },

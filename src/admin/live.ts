@@ -185,7 +185,7 @@ export function createLive(deps: LiveDeps): Live {
     const { version, engine } = deps
     const past = feed.events().filter(({ id }) => id <= lastEventSent)
     const state = { version, engine, build, atMs: deps.epochNow(), header: header(), feed: past }
-    const lists = `"rows":[${told.rowsWithPast().join()}],"details":[${told.detailsNow(openedOn(opened)).join()}]`
+    const lists = `"rows":[${told.rowsWithPast().join()}],"details":[${told.detailsTold(openedOn(opened)).join()}]`
     return withLists(state satisfies Omit<State, 'rows' | 'details'>, lists)
   }
 
@@ -201,8 +201,9 @@ export function createLive(deps: LiveDeps): Live {
       if (!streams.hasRoom()) return null
       const opened = named?.slice(0, mostOpened) ?? null
       return (response) => {
-        // Whoever is here already hears of what has happened meanwhile, so that what is new is the same for all.
-        sendAll()
+        // It begins with what others were told, and hears with them what is new, so that many who come cost little.
+        if (streams.all.size === 0) sendAll()
+        sendDetails(openedOn(opened))
         streams.add(response, opened, stateJson(opened, build))
         if (streams.all.size === 0) rest()
         else frameTimer ??= setInterval(guarded(sendFrame), frameMs).unref()

@@ -156,6 +156,33 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
     expect(await page.evaluate('document.activeElement.dataset.name ?? null')).toBe('service-007')
   })
 
+  it('opens what a bookmark names, were it ten thousand services, and takes another one while it is open', async () => {
+    const world = await startLiveWorld(numbered(30))
+    const hash = Array.from(
+      { length: 10_000 },
+      (_, at) => `open=service-${String(at % 30).padStart(3, '0')}${at < 9_970 ? `-${at}` : ''}`,
+    )
+    const { page } = await openPage(`${world.url}/#${hash.join('&')}`)
+    await waitFor('twenty are open', async () => (await page.locator('.detail .endpoint').count()) === 20 * 3)
+    await page.evaluate("location.hash = 'open=service-003&filter=service-00&sort=name-'")
+    await waitFor('one is open', async () => (await page.locator('.detail .endpoint').count()) === 3)
+    expect(await page.locator(names).first().textContent()).toBe('service-009')
+    expect(await page.locator('#filter').inputValue()).toBe('service-00')
+  })
+
+  it('can have twenty services open, whatever they are called', async () => {
+    const foreign = numbered(20).map((each) => ({ ...each, name: `${each.name}${'漢'.repeat(100)}` }))
+    const world = await startLiveWorld(foreign)
+    const { page } = await openPage(world.url)
+    await page.locator(names).first().waitFor()
+    for (const { name } of foreign) await page.locator(`[data-name="${name}"]`).click()
+    await page
+      .locator(`.service:has([data-name="${foreign.at(-1)?.name}"]) .endpoint`)
+      .first()
+      .waitFor()
+    expect(await page.locator('.banner').isVisible()).toBe(false)
+  })
+
   it('says that the connection is lost, and of when its data are; goes on when the proxy is back', async () => {
     const world = await startLiveWorld([healthy])
     const { page } = await openPage(world.url)

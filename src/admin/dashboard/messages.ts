@@ -83,6 +83,8 @@ export interface FeedEvent {
 export interface EndpointDetail {
   readonly id: string
   readonly instance: string
+  /** Its first few tags in the catalog; empty: none are known. */
+  readonly tags: string
   readonly block: Exclude<Block, 'a'>
   /** Since when it is as its block says, since 1970; 0: always. */
   readonly sinceMs: number
@@ -101,7 +103,7 @@ export interface EndpointDetail {
 export interface Detail {
   readonly name: string
   readonly endpoints: readonly EndpointDetail[]
-  readonly absent: readonly { readonly instance: string; readonly address: string; readonly why: string }[]
+  readonly absent: readonly Pick<EndpointDetail, 'id' | 'instance' | 'tags' | 'why'>[]
   /** What concerns the service as a whole, a clause each. */
   readonly concerns: readonly string[]
   /** How many more there are than are told here. */

@@ -3,7 +3,7 @@
 import { html, nothing, svg, type TemplateResult } from 'lit-html'
 import { ageText, clockText } from './format.ts'
 import { blockWord } from './levels.ts'
-import type { Detail, EndpointDetail } from './messages.ts'
+import type { Block, Detail, EndpointDetail } from './messages.ts'
 
 const barWidth = 100
 
@@ -16,16 +16,14 @@ export function detailView(detail: Detail | undefined, atMs: number): TemplateRe
     ${concerns.map((each) => html`<p class="concern">${each}</p>`)}
     <ul class="endpoints" ?hidden=${endpoints.length + absent.length === 0}>
       ${endpoints.map((each) => endpointView(each, most, atMs))}
-      ${absent.map(({ instance, address, why }) =>
-        line('a', address, instance, html`<span class="because">${why}</span>`),
-      )}
+      ${absent.map((each) => line({ ...each, block: 'a' }, html`<span class="because">${each.why}</span>`))}
     </ul>
     <p class="more">${more > 0 ? `${more} more; ` : nothing}<a href="/api/services/${encodeURIComponent(name)}">all of it as JSON</a></p>
   </div></div>`
 }
 
 function endpointView(endpoint: EndpointDetail, most: number, atMs: number): TemplateResult {
-  const { id, instance, block, sinceMs, why, weight, inFlight, faults } = endpoint
+  const { block, sinceMs, why, weight, inFlight, faults } = endpoint
   const since = sinceMs === 0 || (block === 'h' && faults.length === 0) ? '' : ` for ${ageText(atMs - sinceMs)}`
   const because = html`
     ${why === null ? nothing : html`<span class="because">${why}</span>`}
@@ -40,20 +38,18 @@ function endpointView(endpoint: EndpointDetail, most: number, atMs: number): Tem
     }`
   // Of one that is out, only what it has yet to finish is worth a word.
   const flying = inFlight === 0 && (block === 'e' || block === 'd') ? null : inFlight
-  return line(block, id, instance, because, since, shareView(endpoint, most), flying)
+  return line(endpoint, because, since, shareView(endpoint, most), flying)
 }
 
 function line(
-  block: EndpointDetail['block'] | 'a',
-  id: string,
-  instance: string,
+  { id, instance, tags, block }: Pick<EndpointDetail, 'id' | 'instance' | 'tags'> & { readonly block: Block },
   because: TemplateResult,
   since = '',
   share: TemplateResult | typeof nothing = nothing,
   inFlight: number | null = null,
 ): TemplateResult {
   return html`<li class="endpoint">
-    <span class="at"><i class="b b-${block}" aria-hidden="true"></i><code>${id}</code>${instance === '' ? nothing : html` <span class="instance">${instance}</span>`}</span>
+    <span class="at"><i class="b b-${block}" aria-hidden="true"></i><code>${id}</code>${instance === '' ? nothing : html` <span class="instance" title=${tags === '' ? nothing : `tags: ${tags}`}>${instance}</span>`}</span>
     <span class="is"><b>${blockWord(block)}</b>${since}</span>
     <span class="share">${share}</span>
     <span class="flying">${inFlight === null ? nothing : `${inFlight} in flight`}</span>
