@@ -48,8 +48,8 @@ export interface Told {
 }
 
 interface Kept {
-  readonly row: Row
-  readonly moved: string
+  row: Row
+  moved: string
 }
 
 export function createTold(sources: ToldSources, history: History): Told {
@@ -64,17 +64,22 @@ export function createTold(sources: ToldSources, history: History): Told {
     const numbers: string[] = []
     const gone: string[] = []
     for (const [name, view] of views) {
-      const before = rows.get(name)
+      const kept = rows.get(name)
       if (view === null) {
-        if (before !== undefined) gone.push(forget(name))
+        if (kept !== undefined) gone.push(forget(name))
         continue
       }
       const row = rowOf(view, labels.of(name), history.traffic(name), find)
       const moved = movedJson(row)
-      if (before === undefined || !isAlike(before.row, row)) changed.push(JSON.stringify(row))
-      else if (before.moved !== moved) numbers.push(moved)
-      else continue
-      rows.set(name, { row, moved })
+      if (kept === undefined) {
+        rows.set(name, { row, moved })
+        changed.push(JSON.stringify(row))
+        continue
+      }
+      if (!isAlike(kept.row, row)) changed.push(JSON.stringify(row))
+      else if (kept.moved !== moved) numbers.push(moved)
+      kept.row = row
+      kept.moved = moved
     }
     return { rows: changed, moved: numbers, gone }
   }
