@@ -109,7 +109,7 @@ export function createFeed(
         'withheld',
         'warn',
         service,
-        `${endpoint} stays: ${withheldTexts[withheld]} (${whyEjected(service, endpoint, due)})`,
+        `${endpoint} stays although ${whyEjected(service, endpoint, due)}: ${withheldTexts[withheld]}`,
       )
     },
     onDrained: (service, endpoint, by) => add('drained', 'warn', service, `${endpoint} by ${by}`),

@@ -140,11 +140,12 @@ export function detailOf(
 
 function endpointDetail(
   view: EndpointView,
-  { tags, verdict, decidedBy, share }: InstanceExplanation,
+  instance: InstanceExplanation,
   atMs: number,
   suspect: SuspectDetail | null,
 ): EndpointDetail {
   const { endpoint, inFlight, idealShare, faults } = view
+  const { tags, share } = instance
   const block = blockOf(view, suspect)
   const forMs = inBlockForMs(view, block, suspect)
   return {
@@ -154,7 +155,7 @@ function endpointDetail(
     block,
     // To the second, so that it is the same the next time.
     sinceMs: Number.isFinite(forMs) ? toSecond(atMs - forMs) : 0,
-    why: decidedBy === null ? null : text(verdict),
+    why: whyOf(instance),
     weight: endpoint.weight,
     inFlight,
     share: share === null ? null : threeDigits(share),
@@ -164,6 +165,13 @@ function endpointDetail(
       what: text(outcomeText(outcome)),
     })),
   }
+}
+
+/** The verdict; in panic, which is a concern of all, what each one was ejected for. */
+function whyOf({ verdict, decidedBy, causes }: InstanceExplanation): string | null {
+  if (decidedBy === null) return null
+  const ejection = decidedBy === 'panic' ? causes.find(({ kind }) => kind === 'ejection') : undefined
+  return text(ejection === undefined ? verdict : `Gets requests although it is ${ejection.text}.`)
 }
 
 /** Who is in rotation in spite of something has been so since that, and not since it was last well. */

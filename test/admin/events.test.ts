@@ -28,7 +28,11 @@ describe('what is told of', () => {
     expect(told()).toEqual([
       ['ejected', 'quotes', '10.0.0.1:80 for 30 s: the rule consecutive-faults'],
       ['restored', 'quotes', '10.0.0.1:80 is back in rotation'],
-      ['withheld', 'quotes', '10.0.0.1:81 stays: too many of its siblings are out already (the rule fault-rate)'],
+      [
+        'withheld',
+        'quotes',
+        '10.0.0.1:81 stays although the rule fault-rate: too many of its siblings are out already',
+      ],
     ])
     expect(feed.events().map(({ id, atMs, tone }) => [id, atMs, tone])).toEqual([
       [1, 1_700_000_000_000, 'bad'],

@@ -124,6 +124,17 @@ describe('what is told of a service that is opened', () => {
     })
   })
 
+  it('is why each one is ejected, though all are and get requests all the same', () => {
+    const lastEjection = { reason: 'probe-failed', agoMs: 3_000, forMs: 30_000, by: null, faults: [] } as const
+    const ejected = endpointView(80, { state: 'ejected', reason: 'probe-failed', ejectedForMs: 0, lastEjection })
+    const { endpoints, concerns } = detail(serviceView('q', { endpoints: [ejected], panic: { picks: 3, agoMs: 500 } }))
+    const because = 'because its probe request failed; the next request to it is its probe'
+    expect(endpoints[0]?.why).toBe(`Gets requests although it is ejected again 3.0 s ago for 30 s, ${because}.`)
+    expect(concerns).toEqual([
+      'all endpoints that may be tried are ejected: requests go to them all the same (3 so far, the last one 0.5 s ago)',
+    ])
+  })
+
   it('is since when it is so, and not since when it was well', () => {
     const pool = { size: 2, ejected: 1, failing: 1, unheard: 0 }
     const lastWithheld = { due: 'fault-rate', reason: 'cap', agoMs: 4_000, pool } as const
