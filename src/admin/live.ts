@@ -199,10 +199,11 @@ export function createLive(deps: LiveDeps): Live {
     },
     connect(named, build) {
       if (!streams.hasRoom()) return null
-      const opened = named?.slice(0, mostOpened) ?? null
+      const opened = named === null ? null : [...new Set(named)].slice(0, mostOpened)
       return (response) => {
-        // It begins with what others were told, and hears with them what is new, so that many who come cost little.
-        if (streams.all.size === 0) sendAll()
+        // It begins with what others were told, and hears with them what is new, so that many who come cost little; but
+        // the past that it gets has a tick in it that they may have yet to hear of.
+        if (streams.all.size === 0 || hasTicked) sendAll()
         sendDetails(openedOn(opened))
         streams.add(response, opened, stateJson(opened, build))
         if (streams.all.size === 0) rest()

@@ -57,6 +57,22 @@ describe('what a page is told first', () => {
     await reader.detail('the endpoints', ({ name }) => name === 's-3')
   })
 
+  it('has the last tick of the past in it, which is not told once more', async () => {
+    let samples = -1
+    const now = () => {
+      samples += 1
+      return performance.now()
+    }
+    const world = await startLiveWorld([quotes], 0, { now })
+    await openReader(world.port)
+    const before = samples
+    await waitFor('the counters are read', () => samples > before)
+    const atConnect = samples
+    const { frames } = await openReader(world.port)
+    const samplesAtTick = await waitFor('a tick', () => (frames.some(({ tick }) => tick) ? samples : undefined))
+    expect(samplesAtTick).toBeGreaterThan(atConnect)
+  })
+
   it('names no more than twenty services’ endpoints', async () => {
     const world = await startLiveWorld(
       Array.from({ length: 30 }, (_, at) => serviceView(`s-${at}`, { endpoints: [endpointView(80)] })),
