@@ -15,6 +15,8 @@ export const mostBlocks = 48
 export const mostDetails = 100
 const mostTags = 6
 const longestText = 500
+/** Of what can be asked for: in a path each unit may take nine bytes, and a request's head has room for 8 KiB. */
+const longestName = 600
 const longestCause = 90
 const panicShownMs = 10_000
 
@@ -124,6 +126,7 @@ export function detailOf(
   const lists = [endpoints, absent, concerns]
   return {
     name,
+    path: service.name.length > longestName ? null : `/api/services/${encodeURIComponent(wellFormed(service.name))}`,
     endpoints: endpoints.slice(0, mostDetails).map((view, at) => {
       return endpointDetail(view, instances[at] as InstanceExplanation, atMs, find(service.name, view.endpoint.id))
     }),
@@ -182,6 +185,11 @@ function inBlockForMs(view: EndpointView, block: Block, suspect: SuspectDetail |
 
 function tagsText(tags: readonly string[]): string {
   return text(tags.slice(0, mostTags).join(', '))
+}
+
+/** Half a character has no place in a URL. */
+function wellFormed(name: string): string {
+  return name.replace(/\p{Surrogate}/gu, '\ufffd')
 }
 
 function toSecond(ms: number): number {

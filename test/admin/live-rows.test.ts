@@ -147,6 +147,13 @@ describe('what is told of a service that is opened', () => {
     ])
   })
 
+  it('says where all of it is to be had, by its whole name', () => {
+    const path = (name: string) => detail(serviceView(name)).path
+    expect(path(`a/b ${'x'.repeat(255)}`)).toBe(`/api/services/a%2Fb%20${'x'.repeat(255)}`)
+    expect(path('a\ud800')).toBe('/api/services/a%EF%BF%BD')
+    expect(path('x'.repeat(601))).toBeNull()
+  })
+
   it('has no share before there was a request', () => {
     const service = serviceView('q', { endpoints: [endpointView(80)] })
     expect(detail(service).endpoints[0]?.share).toBeNull()

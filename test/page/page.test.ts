@@ -193,6 +193,7 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
     // What was known stays in sight.
     expect(await page.locator(names).allTextContents()).toEqual(['accounts'])
     expect(await page.title()).toBe('connection lost · Evenkeel')
+    expect(await page.locator('.head-bar.old').count()).toBe(1)
     await startLiveWorld([down], world.port)
     await page.locator('.lv-down .open').waitFor()
     expect(await banner.isVisible()).toBe(false)
@@ -207,6 +208,16 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
     readers[0]?.close()
     await page.locator('.lv-ok .open').waitFor()
     expect(await page.locator('.banner').isVisible()).toBe(false)
+  })
+
+  it('does not call all well what stands on a stale catalog', async () => {
+    const world = await startLiveWorld([healthy])
+    const { page } = await openPage(world.url)
+    await page.locator('h1', { hasText: 'ALL WELL' }).waitFor()
+    world.table.readiness = { state: 'stale', ageMs: 90_000 }
+    world.live.onCatalog()
+    await page.locator('h1', { hasText: 'CATALOG STALE' }).waitFor()
+    expect(await page.title()).toBe('CATALOG STALE · Evenkeel')
   })
 
   it('says what to do when there is nothing to show', async () => {

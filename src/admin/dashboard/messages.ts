@@ -102,6 +102,8 @@ export interface EndpointDetail {
 /** What is shown of a service that is opened. */
 export interface Detail {
   readonly name: string
+  /** Where the proxy tells all of it; null: its name is too long to ask for. */
+  readonly path: string | null
   readonly endpoints: readonly EndpointDetail[]
   readonly absent: readonly Pick<EndpointDetail, 'id' | 'instance' | 'tags' | 'why'>[]
   /** What concerns the service as a whole, a clause each. */

@@ -10,7 +10,7 @@ const barWidth = 100
 /** @param atMs the proxy's clock */
 export function detailView(detail: Detail | undefined, atMs: number): TemplateResult {
   if (detail === undefined) return html`<div class="detail" role="row"><div role="cell">…</div></div>`
-  const { name, endpoints, absent, concerns, more } = detail
+  const { path, endpoints, absent, concerns, more } = detail
   const most = Math.max(0.001, ...endpoints.map(({ share, idealShare }) => Math.max(share ?? 0, idealShare)))
   return html`<div class="detail" role="row"><div role="cell">
     ${concerns.map((each) => html`<p class="concern">${each}</p>`)}
@@ -18,7 +18,7 @@ export function detailView(detail: Detail | undefined, atMs: number): TemplateRe
       ${endpoints.map((each) => endpointView(each, most, atMs))}
       ${absent.map((each) => line({ ...each, block: 'a' }, html`<span class="because">${each.why}</span>`))}
     </ul>
-    <p class="more">${more > 0 ? `${more} more; ` : nothing}<a href="/api/services/${encodeURIComponent(name)}">all of it as JSON</a></p>
+    <p class="more">${more > 0 ? `${more} more; ` : nothing}${path === null ? nothing : html`<a href=${path}>all of it as JSON</a>`}</p>
   </div></div>`
 }
 

@@ -106,7 +106,7 @@ describe('the store', () => {
 
   it('opens what the proxy chose, until the person chooses', () => {
     const store = createStore()
-    const detail = { name: 'a', endpoints: [], absent: [], concerns: [], more: 0 }
+    const detail = { name: 'a', path: null, endpoints: [], absent: [], concerns: [], more: 0 }
     applyState(store, state([row('a'), row('b')], { details: [detail] }))
     expect([isOpened(store, 'a'), isOpened(store, 'b')]).toEqual([true, false])
     store.opened = new Set(['b'])
