@@ -99,7 +99,9 @@ export function createLive(deps: LiveDeps): Live {
   function whyEjected(service: string, endpoint: string, reason: EjectionReason): string {
     // Who said so is written down where the table keeps it.
     const by = reason === 'by-hand' ? byOf(deps.viewService(service), endpoint) : null
-    return tripText({ reason, by }, deps.explaining.rules(service).outlier)
+    const text = tripText({ reason, by }, deps.explaining.rules(service).outlier)
+    // An event has room for what happened; which setting decides it is said where the service is opened.
+    return text.replace(/ \(outlier\.\w+\)$/, '')
   }
 
   function onEvent(services: readonly string[]): void {

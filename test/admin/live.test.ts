@@ -119,6 +119,23 @@ describe('what it is told then', () => {
     })
   })
 
+  it('says which rule ejected, and which person', async () => {
+    const lastEjection = { reason: 'by-hand', agoMs: 0, forMs: 30_000, by: 'pat', faults: [] } as const
+    const world = await startLiveWorld([
+      { ...quotes, endpoints: [endpointView(80, { state: 'ejected', lastEjection })] },
+    ])
+    const { onEjected } = world.live.observer
+    onEjected('quotes', '10.0.0.1:80', 'consecutive-connect-faults', 30_000)
+    onEjected('quotes', '10.0.0.1:80', 'by-hand', 30_000)
+    onEjected('nobody', '10.0.0.1:80', 'by-hand', 30_000)
+    const { states } = await openReader(world.port)
+    expect(states[0]?.feed.map(({ text }) => text)).toEqual([
+      '10.0.0.1:80 for 30 s: 2 connects in a row failed',
+      '10.0.0.1:80 for 30 s: pat said so',
+      '10.0.0.1:80 for 30 s: somebody said so',
+    ])
+  })
+
   it('is each event once, on every page', async () => {
     const world = await startLiveWorld([quotes])
     const first = await openReader(world.port)
