@@ -207,13 +207,13 @@ export function threeDigits(value: number): number {
 export function quantileMs(counts: ArrayLike<number>, total: number, quantile: number): number {
   const rank = quantile * total
   let below = 0
-  for (const [index, bound] of durationBounds.entries()) {
+  let lower = 0
+  for (let index = 0; index < durationBounds.length; index++) {
+    const bound = durationBounds[index] as number
     const count = counts[index] as number
-    if (count > 0 && below + count >= rank) {
-      const lower = index === 0 ? 0 : (durationBounds[index - 1] as number)
-      return (lower + ((bound - lower) * (rank - below)) / count) * 1_000
-    }
+    if (count > 0 && below + count >= rank) return (lower + ((bound - lower) * (rank - below)) / count) * 1_000
     below += count
+    lower = bound
   }
   return (durationBounds.at(-1) as number) * 1_000
 }
