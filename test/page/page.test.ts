@@ -272,7 +272,13 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
       viewport: { width: 390, height: 844 },
     })
     await page.locator('.detail .endpoint').first().waitFor()
-    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390)
+    const cutOff = `[document.documentElement, ...document.querySelectorAll('.service > .row')]
+      .filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.className)`
+    // At 720 px is a wide screen at 200 %.
+    for (const width of [390, 640, 720, 781, 900, 1001, 1280, 1341, 1440]) {
+      await page.setViewportSize({ width, height: 844 })
+      expect([width, await page.evaluate(cutOff)]).toEqual([width, []])
+    }
   })
 
   it('goes on with five hundred services, and draws a bounded number of more', async () => {
