@@ -9,6 +9,7 @@ import { randomFillSync, randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import { suspectCounts } from './admin/catalog.ts'
 import { healthLog, logChange } from './admin/event-log.ts'
+import type { ExplainSources } from './admin/explain.ts'
 import { createHandLog, createRefusalLog } from './admin/hand-log.ts'
 import { createLive } from './admin/live.ts'
 import { createLocalErrorLog } from './admin/local-errors.ts'
@@ -83,6 +84,15 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     portUse: readPortUse,
   })
   const trail = createRequestTrail({ now })
+  const explaining: ExplainSources = {
+    facts: (service) => following.instances(service),
+    rules: (service) => ({ outlier: settings.outlier(service), ...settings.balancing(service) }),
+    unknown: (name) => ({
+      ...whyUnknown(name, settings.config, following.readiness().state !== 'starting'),
+      nearest: nearest(name, balancer.traffic().keys()),
+    }),
+    epochNow: Date.now,
+  }
   const live = createLive({
     version,
     engine: initial.engine,
@@ -94,6 +104,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     slots: metrics.services,
     readiness,
     catalog: () => following.status(),
+    explaining,
     onError: (err) => log.error({ err }, 'an open page could not be told what is new'),
   })
   const accessLog = createAccessLog(log, () => settings.config.accessLog, Math.random)
@@ -180,15 +191,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     live,
     page: createPageLoader(),
     catalog: () => following.status(),
-    explaining: {
-      facts: (service) => following.instances(service),
-      rules: (service) => ({ outlier: settings.outlier(service), ...settings.balancing(service) }),
-      unknown: (name) => ({
-        ...whyUnknown(name, settings.config, following.readiness().state !== 'starting'),
-        nearest: nearest(name, balancer.traffic().keys()),
-      }),
-      epochNow: Date.now,
-    },
+    explaining,
     acceptCatalog: () => following.accept(),
     trail,
     config: () => redactedConfig(settings.config),

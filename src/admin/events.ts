@@ -4,13 +4,14 @@
  */
 
 import type { Endpoint } from '../balancer/endpoint.ts'
-import type { BalancerObserver, WithheldReason } from '../balancer/observer.ts'
+import type { BalancerObserver, EjectionReason, WithheldReason } from '../balancer/observer.ts'
 import type { ServiceChange } from '../balancer/table.ts'
 import type { Decision } from '../discovery/admission.ts'
 import { printable } from '../discovery/untrusted-text.ts'
 import type { FeedEvent, Tone } from './dashboard/messages.ts'
 import { doubtText } from './event-log.ts'
 import type { ReadinessState } from './readiness.ts'
+import { durationText } from './words.ts'
 
 export interface Feed extends BalancerObserver {
   onTableChange(services: readonly ServiceChange[]): void
@@ -56,9 +57,14 @@ const readinessTexts: Readonly<Record<ReadinessState, readonly [Tone, string]>> 
 
 /**
  * @param epochNow the time since 1970, in milliseconds
+ * @param whyEjected what an ejection stands on, in a clause
  * @param onEvent called at each event, so it must be cheap; services are named as the table names them
  */
-export function createFeed(epochNow: () => number, onEvent: (services: readonly string[]) => void): Feed {
+export function createFeed(
+  epochNow: () => number,
+  whyEjected: (service: string, endpoint: string, reason: EjectionReason) => string,
+  onEvent: (services: readonly string[]) => void,
+): Feed {
   const kept: FeedEvent[] = []
   const told = new Map<string, number>()
   let readiness: ReadinessState | null = null
@@ -90,11 +96,21 @@ export function createFeed(epochNow: () => number, onEvent: (services: readonly 
 
   return {
     onEjected: (service, endpoint, reason, forMs) =>
-      add('ejected', 'bad', service, `${endpoint}: ${reason}, for ${Math.round(forMs / 1_000)} s`),
+      add(
+        'ejected',
+        'bad',
+        service,
+        `${endpoint} for ${durationText(forMs)}: ${whyEjected(service, endpoint, reason)}`,
+      ),
     onRestored: (service, endpoint) => add('restored', 'good', service, `${endpoint} is back in rotation`),
     onWithheld(service, endpoint, due, withheld) {
       if (!isNews(`withheld ${service} ${endpoint}`)) return
-      add('withheld', 'warn', service, `${endpoint} is due for ${due} and stays: ${withheldTexts[withheld]}`)
+      add(
+        'withheld',
+        'warn',
+        service,
+        `${endpoint} stays although ${whyEjected(service, endpoint, due)}: ${withheldTexts[withheld]}`,
+      )
     },
     onDrained: (service, endpoint, by) => add('drained', 'warn', service, `${endpoint} by ${by}`),
     onUndrained: (service, endpoint, by) => add('undrained', 'good', service, `${endpoint} by ${by}`),

@@ -73,8 +73,12 @@ function ejectionCause(view: EndpointView, ejection: EjectionView, { outlier, ep
   return { kind: 'ejection', ...ejectionDetail(view, ejection, epochMs), text }
 }
 
-function tripText({ reason, by, faults }: EjectionView, outlier: OutlierOptions): string {
-  return reason === 'by-hand' ? `${by ?? 'somebody'} said so` : ruleText(reason, outlier, faults.length)
+/** Why an ejection happened; without its faults, how many there were is what the rule asks for. */
+export function tripText(
+  { reason, by, faults }: Pick<EjectionView, 'reason' | 'by'> & Partial<Pick<EjectionView, 'faults'>>,
+  outlier: OutlierOptions,
+): string {
+  return reason === 'by-hand' ? `${by ?? 'somebody'} said so` : ruleText(reason, outlier, faults?.length ?? 0)
 }
 
 function ejectionDetail(view: EndpointView, ejection: EjectionView, epochMs: number): EjectionDetail {

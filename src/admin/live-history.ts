@@ -66,8 +66,11 @@ export function createHistory(
   // As if nothing had happened for ten seconds before the start.
   const startMs = now()
   const tickTimes = Float64Array.from({ length: stored }, (_, at) => startMs - (windowTicks - at) * tickMs)
+  /** Of all services, between two ticks. */
+  const requestsOfAll = new Float64Array(windowTicks)
+  const errorsOfAll = new Float64Array(windowTicks)
+  const counts = new Float64Array(reading)
   let tick = windowTicks
-  let totals: Totals | null = null
 
   function seriesOf(name: string, slot: ServiceSlot): Series {
     const known = series.get(name)
@@ -94,22 +97,28 @@ export function createHistory(
       requests += count - (readings[before + bucket] as number)
       readings[at + bucket] = count
     }
-    const errors = serverErrors(slot)
+    const allErrors = serverErrors(slot)
+    const errors = allErrors - (readings[before + buckets] as number)
+    readings[at + buckets] = allErrors
     rates[tick % ticksKept] = seconds > 0 ? requests / seconds : 0
-    errorRates[tick % ticksKept] = seconds > 0 ? (errors - (readings[before + buckets] as number)) / seconds : 0
-    readings[at + buckets] = errors
+    errorRates[tick % ticksKept] = seconds > 0 ? errors / seconds : 0
+    const atAll = tick % windowTicks
+    requestsOfAll[atAll] = (requestsOfAll[atAll] as number) + requests
+    errorsOfAll[atAll] = (errorsOfAll[atAll] as number) + errors
     known.traffic = null
   }
 
-  /** What the last reading has more than the one ten seconds before it: the buckets, and 5xx behind them. */
-  function grown({ readings }: Series): Float64Array {
+  /** What the last reading has more than the one ten seconds before it, into `counts`; the requests of that time. */
+  function grown({ readings }: Series): number {
     const newest = (tick % stored) * reading
     const oldest = ((tick - windowTicks) % stored) * reading
-    const counts = new Float64Array(reading)
+    let requests = 0
     for (let at = 0; at < reading; at++) {
-      counts[at] = (readings[newest + at] as number) - (readings[oldest + at] as number)
+      const count = (readings[newest + at] as number) - (readings[oldest + at] as number)
+      counts[at] = count
+      if (at < buckets) requests += count
     }
-    return counts
+    return requests
   }
 
   function windowSeconds(): number {
@@ -120,8 +129,7 @@ export function createHistory(
   function trafficOf(known: Series): Traffic {
     const at = tick % ticksKept
     const last = [threeDigits(known.rates[at] as number), threeDigits(known.errorRates[at] as number)] as const
-    const counts = grown(known)
-    const requests = sumOfBuckets(counts)
+    const requests = grown(known)
     if (requests === 0) return { ...quiet, last }
     return {
       rate: threeDigits(requests / windowSeconds()),
@@ -132,24 +140,13 @@ export function createHistory(
     }
   }
 
-  function totalsOfAll(): Totals {
-    let requests = 0
-    let errors = 0
-    for (const known of series.values()) {
-      const counts = grown(known)
-      requests += sumOfBuckets(counts)
-      errors += counts[buckets] as number
-    }
-    const errorShare = requests === 0 ? null : threeDigits(errors / requests)
-    return { rate: threeDigits(requests / windowSeconds()), errorShare }
-  }
-
   return {
     sample() {
-      totals = null
       const before = tickTimes[tick % stored] as number
       tick += 1
       tickTimes[tick % stored] = now()
+      requestsOfAll[tick % windowTicks] = 0
+      errorsOfAll[tick % windowTicks] = 0
       const seconds = (now() - before) / 1_000
       for (const [name, slot] of slots) {
         if (name === unroutedService || knows(name)) write(seriesOf(name, slot), seconds)
@@ -165,8 +162,9 @@ export function createHistory(
       return known.traffic
     },
     total() {
-      totals ??= totalsOfAll()
-      return totals
+      const requests = sumOf(requestsOfAll)
+      const errorShare = requests === 0 ? null : threeDigits(sumOf(errorsOfAll) / requests)
+      return { rate: threeDigits(requests / windowSeconds()), errorShare }
     },
     past(service) {
       const known = series.get(service)
@@ -177,10 +175,8 @@ export function createHistory(
   }
 }
 
-function sumOfBuckets(counts: Float64Array): number {
-  let sum = 0
-  for (let bucket = 0; bucket < buckets; bucket++) sum += counts[bucket] as number
-  return sum
+function sumOf(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0)
 }
 
 function inOrder(ring: Float64Array, tick: number): readonly number[] {
@@ -211,13 +207,13 @@ export function threeDigits(value: number): number {
 export function quantileMs(counts: ArrayLike<number>, total: number, quantile: number): number {
   const rank = quantile * total
   let below = 0
-  for (const [index, bound] of durationBounds.entries()) {
+  let lower = 0
+  for (let index = 0; index < durationBounds.length; index++) {
+    const bound = durationBounds[index] as number
     const count = counts[index] as number
-    if (count > 0 && below + count >= rank) {
-      const lower = index === 0 ? 0 : (durationBounds[index - 1] as number)
-      return (lower + ((bound - lower) * (rank - below)) / count) * 1_000
-    }
+    if (count > 0 && below + count >= rank) return (lower + ((bound - lower) * (rank - below)) / count) * 1_000
     below += count
+    lower = bound
   }
   return (durationBounds.at(-1) as number) * 1_000
 }

@@ -12,10 +12,8 @@ const mostBufferedBytes = 1024 * 1024
 const retryMs = 2_000
 
 export interface Stream {
-  /** Services that are opened on the page, as the table names them. */
-  readonly opened: Set<string>
-  /** The page leaves it to us which ones are. */
-  readonly choosesItself: boolean
+  /** Services that are opened on the page, as it calls them; null: it leaves that to us. */
+  readonly opened: readonly string[] | null
   send(event: string, json: string): void
   sendBytes(bytes: Buffer): void
 }
@@ -25,7 +23,7 @@ export interface Streams {
   readonly hasRoom: () => boolean
   readonly all: ReadonlySet<Stream>
   /** Begins a stream whose head is written. */
-  add(response: ServerResponse, opened: Set<string>, choosesItself: boolean, first: string): void
+  add(response: ServerResponse, opened: Stream['opened'], first: string): void
   close(): void
 }
 
@@ -38,7 +36,7 @@ export function createStreams(onEmpty: () => void): Streams {
   return {
     hasRoom: () => !isClosed && all.size < mostStreams,
     all,
-    add(response, opened, choosesItself, first) {
+    add(response, opened, first) {
       // Who has left meanwhile would never be said to leave; and others may have taken the last place.
       if (response.destroyed) return
       if (isClosed || all.size >= mostStreams) {
@@ -52,12 +50,7 @@ export function createStreams(onEmpty: () => void): Streams {
         response.write(bytes)
         if (response.writableLength > most) response.destroy()
       }
-      const stream: Stream = {
-        opened,
-        choosesItself,
-        send: (event, json) => sendBytes(eventBytes(event, json)),
-        sendBytes,
-      }
+      const stream: Stream = { opened, send: (event, json) => sendBytes(eventBytes(event, json)), sendBytes }
       streams.set(stream, response)
       all.add(stream)
       response.on('error', () => {})

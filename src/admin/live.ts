@@ -1,39 +1,33 @@
 /**
  * What does an open page hear, and when?
  *
- * At first everything, then a frame a second with the rows that are different, made once however many pages are open,
- * and none while there are none. What happens (`events.ts`) does not wait for the next second: it goes out at once, with
- * the rows of the services that it is about. Endpoints are told only of services that are opened on a page.
+ * At first everything, then a frame a second, made once however many pages are open, and none while there are none: with
+ * all rows that are different when the counters have been read anew, else with those that are opened on a page, for
+ * between two readings next to nothing moves. What happens (`events.ts`) does not wait for that: it goes out at once, with
+ * the rows of the services that it is about. Endpoints are told only of services that are opened.
  */
 
 import type { ServerResponse } from 'node:http'
-import type { BalancerObserver } from '../balancer/observer.ts'
+import type { BalancerObserver, EjectionReason } from '../balancer/observer.ts'
 import type { ServiceChange } from '../balancer/table.ts'
-import type { ServiceView, TableView } from '../balancer/view.ts'
+import type { ServiceView } from '../balancer/view.ts'
 import type { Decision } from '../discovery/admission.ts'
-import { printable } from '../discovery/untrusted-text.ts'
-import { type CatalogStatus, suspectCounts } from './catalog.ts'
+import { suspectCounts } from './catalog.ts'
 import type { ServiceSlot } from './counters.ts'
 import type { Frame, Header, State } from './dashboard/messages.ts'
 import { createFeed } from './events.ts'
+import { tripText } from './explain-health.ts'
 import { createHistory, tickMs } from './live-history.ts'
-import { cheapFinder, detailOf, rowOf } from './live-rows.ts'
-import { createStreams, eventBytes } from './live-streams.ts'
-import type { Readiness } from './readiness.ts'
+import { createStreams, eventBytes, type Stream } from './live-streams.ts'
+import { type Changes, createTold, type ToldSources } from './live-told.ts'
 
-export interface LiveDeps {
+export interface LiveDeps extends ToldSources {
   readonly version: string
   readonly engine: string
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number
-  /** Milliseconds since 1970. */
-  readonly epochNow: () => number
-  readonly view: () => TableView
-  readonly viewService: (service: string) => ServiceView | null
   readonly knows: (service: string) => boolean
   readonly slots: ReadonlyMap<string, ServiceSlot>
-  readonly readiness: () => Readiness
-  readonly catalog: () => CatalogStatus
   /** A frame could not be made; the next one is tried all the same. */
   readonly onError: (error: unknown) => void
 }
@@ -62,17 +56,15 @@ export const mostOpened = 20
 const smallFleet = { services: 12, endpoints: 24 }
 /** News about more services than that are a frame of all. */
 const mostAtOnce = 20
-const longestName = 120
 
 /** Begins to keep what the page shows of the past; its timer does not keep the process alive. */
 export function createLive(deps: LiveDeps): Live {
   const history = createHistory(deps.now, deps.slots, deps.knows)
-  const feed = createFeed(deps.epochNow, onEvent)
+  const feed = createFeed(deps.epochNow, whyEjected, onEvent)
   const streams = createStreams(rest)
-  /** As they were last sent, by what the table calls the services. */
-  const rows = new Map<string, string>()
-  const details = new Map<string, string>()
-  const labels = createLabels()
+  const told = createTold(deps, history)
+  /** All services of a small fleet, as the table names them: they are open where nobody has said which are. */
+  let small: readonly string[] = []
   const news = new Set<string>()
   let lastEventSent = 0
   let hasTicked = false
@@ -100,7 +92,16 @@ export function createLive(deps: LiveDeps): Live {
     if (frameTimer !== null) clearInterval(frameTimer)
     if (newsTimer !== null) clearTimeout(newsTimer)
     frameTimer = newsTimer = null
-    for (const kept of [rows, details, labels, news]) kept.clear()
+    small = []
+    for (const kept of [told, news]) kept.clear()
+  }
+
+  function whyEjected(service: string, endpoint: string, reason: EjectionReason): string {
+    // Who said so is written down where the table keeps it.
+    const by = reason === 'by-hand' ? byOf(deps.viewService(service), endpoint) : null
+    const text = tripText({ reason, by }, deps.explaining.rules(service).outlier)
+    // An event has room for what happened; which setting decides it is said where the service is opened.
+    return text.replace(/ \(outlier\.\w+\)$/, '')
   }
 
   function onEvent(services: readonly string[]): void {
@@ -111,51 +112,36 @@ export function createLive(deps: LiveDeps): Live {
 
   function sendNews(): void {
     newsTimer = null
-    if (news.size > mostAtOnce) return sendFrame()
-    const views = [...news].map((name) => [name, deps.viewService(name)] as const)
+    if (news.size > mostAtOnce) return sendAll()
+    const services = [...news]
     news.clear()
-    const find = cheapFinder(deps.catalog())
-    const changed = views.flatMap(([, view]) => (view === null ? [] : (changedRow(view, find) ?? [])))
-    const gone = views.flatMap(([name, view]) => (view === null ? forget(name) : []))
-    broadcast(changed, gone, false)
-    sendDetails(new Map(views.flatMap(([name, view]) => (view === null ? [] : [[name, view]]))), find)
+    sendOf(services)
   }
 
   function sendFrame(): void {
+    if (hasTicked) sendAll()
+    else sendOf(openedAnywhere())
+  }
+
+  function sendAll(): void {
     news.clear()
-    const { changed, gone, views, find } = refresh()
-    broadcast(changed, gone, hasTicked)
+    const { changes, services } = told.all()
+    small = isSmall(services) ? services.map(({ name }) => name) : small
+    broadcast(changes, hasTicked)
     hasTicked = false
-    sendDetails(views, find)
+    sendDetails(openedAnywhere())
   }
 
-  /** Makes every row anew; those that are different are JSON in the answer. */
-  function refresh() {
-    const { services } = deps.view()
-    const find = cheapFinder(deps.catalog())
-    const views = new Map(services.map((service) => [service.name, service]))
-    const changed = services.flatMap((service) => changedRow(service, find) ?? [])
-    const gone = [...rows.keys()].filter((name) => !views.has(name)).flatMap(forget)
-    for (const stream of streams.all) if (stream.choosesItself) openSmallFleet(stream.opened, services)
-    return { changed, gone, views, find }
+  function sendOf(services: Iterable<string>): void {
+    broadcast(told.of(services), false)
+    const opened = openedAnywhere()
+    sendDetails(Array.from(services).filter((name) => opened.has(name)))
   }
 
-  function changedRow(service: ServiceView, find: ReturnType<typeof cheapFinder>): string | null {
-    const { name } = service
-    const json = JSON.stringify(rowOf(service, labels.of(name), history.traffic(name), find))
-    if (rows.get(name) === json) return null
-    rows.set(name, json)
-    return json
-  }
-
-  function forget(name: string): string[] {
-    details.delete(name)
-    return rows.delete(name) ? [labels.drop(name)] : []
-  }
-
-  function broadcast(changed: readonly string[], gone: readonly string[], tick: boolean): void {
-    const frame: Omit<Frame, 'rows'> = { atMs: deps.epochNow(), header: header(), tick, gone, feed: newEvents() }
-    const bytes = eventBytes('frame', `${JSON.stringify(frame).slice(0, -1)},"rows":[${changed.join()}]}`)
+  function broadcast({ rows, moved, gone }: Changes, tick: boolean): void {
+    const frame = { atMs: deps.epochNow(), header: header(), tick, feed: newEvents() }
+    const lists = `"rows":[${rows.join()}],"moved":[${moved.join()}],"gone":[${gone.join()}]`
+    const bytes = eventBytes('frame', withLists(frame satisfies Omit<Frame, 'rows' | 'moved' | 'gone'>, lists))
     for (const stream of streams.all) stream.sendBytes(bytes)
   }
 
@@ -165,21 +151,22 @@ export function createLive(deps: LiveDeps): Live {
     return events
   }
 
+  /** A name may be opened on a page before there is such a service, so it is looked up each time. */
+  function openedOn(opened: Stream['opened']): readonly string[] {
+    return opened === null ? small : opened.flatMap((label) => told.labels.named(label) ?? [])
+  }
+
+  function openedAnywhere(): ReadonlySet<string> {
+    return new Set([...streams.all].flatMap(({ opened }) => openedOn(opened)))
+  }
+
   /** Of these services, to the pages that have opened them, what is different. */
-  function sendDetails(views: ReadonlyMap<string, ServiceView>, find: ReturnType<typeof cheapFinder>): void {
-    const changed = new Map<string, string>()
-    const opened = new Set([...streams.all].flatMap((stream) => [...stream.opened]))
-    for (const name of details.keys()) if (!opened.has(name)) details.delete(name)
-    for (const name of opened) {
-      const view = views.get(name)
-      if (view === undefined) continue
-      const json = JSON.stringify(detailOf(view, labels.of(name), deps.epochNow(), find))
-      if (details.get(name) !== json) changed.set(name, json)
-      details.set(name, json)
-    }
+  function sendDetails(services: Iterable<string>): void {
+    told.keepDetails(openedAnywhere())
+    const changed = told.details(services)
     if (changed.size === 0) return
     for (const stream of streams.all) {
-      const wanted = [...stream.opened].flatMap((name) => changed.get(name) ?? [])
+      const wanted = openedOn(stream.opened).flatMap((name) => changed.get(name) ?? [])
       if (wanted.length > 0) stream.send('detail', `[${wanted.join()}]`)
     }
   }
@@ -196,22 +183,12 @@ export function createLive(deps: LiveDeps): Live {
     }
   }
 
-  function stateJson(opened: ReadonlySet<string>, build: string, views: ReadonlyMap<string, ServiceView>): string {
-    const find = cheapFinder(deps.catalog())
+  function stateJson(opened: Stream['opened'], build: string): string {
     const { version, engine } = deps
-    const state: Omit<State, 'rows'> = {
-      ...{ version, engine, build, atMs: deps.epochNow(), header: header() },
-      feed: feed.events().filter(({ id }) => id <= lastEventSent),
-      details: [...opened].flatMap((name) => {
-        const view = views.get(name)
-        return view === undefined ? [] : [detailOf(view, labels.of(name), deps.epochNow(), find)]
-      }),
-    }
-    const withPast = [...rows].map(([name, json]) => {
-      const { rates, errors } = history.past(name)
-      return `${json.slice(0, -1)},"past":[${rates}],"pastErrors":[${errors}]}`
-    })
-    return `${JSON.stringify(state).slice(0, -1)},"rows":[${withPast.join()}]}`
+    const past = feed.events().filter(({ id }) => id <= lastEventSent)
+    const state = { version, engine, build, atMs: deps.epochNow(), header: header(), feed: past }
+    const lists = `"rows":[${told.rowsWithPast().join()}],"details":[${told.detailsTold(openedOn(opened)).join()}]`
+    return withLists(state satisfies Omit<State, 'rows' | 'details'>, lists)
   }
 
   return {
@@ -222,17 +199,15 @@ export function createLive(deps: LiveDeps): Live {
       // The one who tells us of a failure has yet to take it in.
       queueMicrotask(() => feed.onReadiness(deps.readiness().state))
     },
-    connect(opened, build) {
+    connect(named, build) {
       if (!streams.hasRoom()) return null
+      const opened = named === null ? null : [...new Set(named)].slice(0, mostOpened)
       return (response) => {
-        // Whoever is here already hears of what has happened meanwhile, so that what is new is the same for all.
-        const { changed, gone, views, find } = refresh()
-        broadcast(changed, gone, hasTicked)
-        hasTicked = false
-        sendDetails(views, find)
-        const names = new Set((opened ?? []).slice(0, mostOpened).flatMap((label) => labels.named(label) ?? []))
-        if (opened === null) openSmallFleet(names, [...views.values()])
-        streams.add(response, names, opened === null, stateJson(names, build, views))
+        // It begins with what others were told, and hears with them what is new, so that many who come cost little; but
+        // the past that it gets has a tick in it that they may have yet to hear of.
+        if (streams.all.size === 0 || hasTicked) sendAll()
+        sendDetails(openedOn(opened))
+        streams.add(response, opened, stateJson(opened, build))
         if (streams.all.size === 0) rest()
         else frameTimer ??= setInterval(guarded(sendFrame), frameMs).unref()
       }
@@ -245,39 +220,18 @@ export function createLive(deps: LiveDeps): Live {
   }
 }
 
-/** Of a fleet so small that all of it has room on one page, everything is opened. */
-function openSmallFleet(opened: Set<string>, services: readonly ServiceView[]): void {
+/** All of it has room on one page. */
+function isSmall(services: readonly ServiceView[]): boolean {
   const instances = services.reduce((sum, { endpoints, absent }) => sum + endpoints.length + absent.length, 0)
-  if (services.length > smallFleet.services || instances > smallFleet.endpoints) return
-  for (const { name } of services) opened.add(name)
-  for (const name of opened) if (!services.some((service) => service.name === name)) opened.delete(name)
+  return services.length <= smallFleet.services && instances <= smallFleet.endpoints
 }
 
-/** What services are called on the page: printable, not too long, and no two the same. */
-function createLabels() {
-  const byName = new Map<string, string>()
-  const byLabel = new Map<string, string>()
-  return {
-    of(name: string): string {
-      const known = byName.get(name)
-      if (known !== undefined) return known
-      const short = printable(name, longestName)
-      let label = short
-      for (let number = 2; byLabel.has(label); number++) label = `${short} (${number})`
-      byName.set(name, label)
-      byLabel.set(label, name)
-      return label
-    },
-    named: (label: string): string | undefined => byLabel.get(label),
-    drop(name: string): string {
-      const label = byName.get(name) ?? name
-      byName.delete(name)
-      byLabel.delete(label)
-      return label
-    },
-    clear() {
-      byName.clear()
-      byLabel.clear()
-    },
-  }
+function byOf(service: ServiceView | null, endpoint: string): string | null {
+  const view = service?.endpoints.find((each) => each.endpoint.id === endpoint)
+  return view?.lastEjection?.by ?? null
+}
+
+/** @param lists further fields, in JSON */
+function withLists(message: object, lists: string): string {
+  return `${JSON.stringify(message).slice(0, -1)},${lists}}`
 }

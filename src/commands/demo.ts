@@ -134,7 +134,7 @@ function welcome(proxy: string, admin: string, catalog: string): string {
 Evenkeel ${version} demo: a catalog, 3 accountservice and 2 quotes-service instances, and the proxy before them.
 
   proxy    ${proxy}
-  admin    ${admin}   /metrics /api/services /readyz
+  admin    ${admin}/   a live page; /metrics /api/services /readyz
   catalog  ${catalog}   speaks Consul's HTTP API
 
 Try in another terminal, and watch servedBy walk:

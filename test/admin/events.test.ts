@@ -8,6 +8,7 @@ function setup() {
   const about: string[][] = []
   const feed = createFeed(
     () => clock.ms,
+    (_, __, reason) => `the rule ${reason}`,
     (services) => about.push([...services]),
   )
   return { clock, about, feed, told: () => feed.events().map(({ kind, service, text }) => [kind, service, text]) }
@@ -25,9 +26,13 @@ describe('what is told of', () => {
     feed.onRestored('quotes', '10.0.0.1:80')
     feed.onWithheld('quotes', '10.0.0.1:81', 'fault-rate', 'cap')
     expect(told()).toEqual([
-      ['ejected', 'quotes', '10.0.0.1:80: consecutive-faults, for 30 s'],
+      ['ejected', 'quotes', '10.0.0.1:80 for 30 s: the rule consecutive-faults'],
       ['restored', 'quotes', '10.0.0.1:80 is back in rotation'],
-      ['withheld', 'quotes', '10.0.0.1:81 is due for fault-rate and stays: too many of its siblings are out already'],
+      [
+        'withheld',
+        'quotes',
+        '10.0.0.1:81 stays although the rule fault-rate: too many of its siblings are out already',
+      ],
     ])
     expect(feed.events().map(({ id, atMs, tone }) => [id, atMs, tone])).toEqual([
       [1, 1_700_000_000_000, 'bad'],

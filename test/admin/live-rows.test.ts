@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { cheapFinder, detailOf, mostBlocks, mostDetails, rowOf } from '../../src/admin/live-rows.ts'
-import { endpointView, plainCatalog, serviceView, suspect } from './fixtures.ts'
+import type { CatalogStatus } from '../../src/admin/catalog.ts'
+import { explainService } from '../../src/admin/explain.ts'
+import { cheapFinder, detailOf, isAlike, mostBlocks, mostDetails, movedJson, rowOf } from '../../src/admin/live-rows.ts'
+import type { ServiceView } from '../../src/balancer/view.ts'
+import { endpointView, outlier, plainCatalog, serviceView, suspect } from './fixtures.ts'
 
 const traffic = { rate: 0, errorShare: null, p50Ms: null, p99Ms: null, last: [0, 0] } as const
 const nobody = cheapFinder(plainCatalog)
@@ -36,7 +39,7 @@ describe('a row', () => {
     const cause = (...endpoints: readonly ReturnType<typeof endpointView>[]) =>
       rowOf(serviceView('q', { endpoints, absent }), 'q', traffic, nobody).cause
     expect(cause(endpointView(80), endpointView(81, { state: 'ejected', faults: refused }))).toBe(
-      'no connection: ECONNREFUSED',
+      'no connection: refused (ECONNREFUSED)',
     )
     expect(cause(endpointView(80, { state: 'drained', drained: { by: 'pat', agoMs: 5 } }))).toBe('by pat')
     // A healthy one has had faults, too.
@@ -56,16 +59,52 @@ describe('a row', () => {
   })
 })
 
+describe('two rows', () => {
+  const service = serviceView('q', { endpoints: [endpointView(80)] })
+  const row = rowOf(service, 'q', traffic, nobody)
+
+  it.each([
+    ['an endpoint is another', { endpoints: [endpointView(80, { state: 'ejected' })] }],
+    ['there is one more than has a block', { endpoints: Array.from({ length: 49 }, () => endpointView(80)) }],
+    ['it has left', { inCatalog: false }],
+    ['there is panic', { panic: { picks: 1, agoMs: 5 } }],
+    ['something is kept out', { absent: [{ instance: '', address: '', reason: 'why', unread: true }] }],
+  ] as const)('are not alike when %s', (_, fields) => {
+    const base = rowOf(
+      { ...service, endpoints: Array.from({ length: 48 }, () => endpointView(80)) },
+      'q',
+      traffic,
+      nobody,
+    )
+    const before = 'endpoints' in fields && fields.endpoints.length > 2 ? base : row
+    expect(isAlike(before, rowOf({ ...service, ...fields }, 'q', traffic, nobody))).toBe(false)
+  })
+
+  it('are alike when only numbers are different, and those are told in a row’s order', () => {
+    const numbers = { rate: 1.5, errorShare: 0.25, p50Ms: 2, p99Ms: null, last: [3, 1] } as const
+    const after = rowOf({ ...service, endpoints: [endpointView(80, { inFlight: 7 })] }, 'a"b', numbers, nobody)
+    expect(isAlike(rowOf(service, 'a"b', traffic, nobody), after)).toBe(true)
+    expect(JSON.parse(movedJson(after))).toEqual(['a"b', 1.5, 0.25, 2, null, 7, 3, 1])
+  })
+})
+
 describe('what is told of a service that is opened', () => {
   const atMs = 1_700_000_000_000
+
+  function detail(service: ServiceView, catalog: CatalogStatus = plainCatalog) {
+    const given = { facts: null, readiness: { state: 'fresh', ageMs: 0 }, outlier, slowStartMs: null } as const
+    const explained = explainService({ service, catalog, epochMs: atMs, ...given })
+    return detailOf(service, service.name, atMs, explained, cheapFinder(catalog))
+  }
 
   it('is each endpoint’s share against its due, its state and why, and its last faults, newest first', () => {
     const service = serviceView('quotes', {
       endpoints: [
-        endpointView(80, { recentPicks: 30, idealShare: 1, warmth: 0.5, stateForMs: Number.POSITIVE_INFINITY }),
+        endpointView(80, { recentPicks: 30, idealShare: 1, stateForMs: Number.POSITIVE_INFINITY }),
         endpointView(81, {
           ...{ state: 'ejected', reason: 'fault-rate', ejectedForMs: 4_000, stateForMs: 26_000, recentPicks: 10 },
           idealShare: 0,
+          lastEjection: { reason: 'fault-rate', agoMs: 26_000, forMs: 30_000, by: null, faults: [] },
           faults: [
             { agoMs: 28_000, outcome: { kind: 'responded', status: 503, relayed: true }, request: null },
             { agoMs: 26_000, outcome: { kind: 'timed-out', phase: 'connect' }, request: 'r-2' },
@@ -73,21 +112,51 @@ describe('what is told of a service that is opened', () => {
         }),
       ],
     })
-    const [good, bad] = detailOf(service, 'quotes', atMs, nobody).endpoints
-    expect(good).toMatchObject({ block: 'h', share: 0.75, idealShare: 1, warmth: 0.5, why: null, sinceMs: 0 })
+    const [good, bad] = detail(service).endpoints
+    expect(good).toMatchObject({ block: 'h', share: 0.75, idealShare: 1, why: null, sinceMs: 0 })
     expect(bad).toMatchObject({
       ...{ block: 'e', share: 0.25, idealShare: 0, sinceMs: atMs - 26_000 },
-      why: 'ejected for fault-rate; the next probe may go in 4.0 s',
+      why: 'Gets no requests: ejected 26 s ago for 30 s, because 50% of at least 20 requests in 10 s failed (outlier.faultRate); one probe request may go in 4.0 s.',
       faults: [
-        { atMs: atMs - 26_000, what: 'timed out: connect' },
+        { atMs: atMs - 26_000, what: 'no connection: it did not accept one in time' },
         { atMs: atMs - 28_000, what: 'answered 503' },
       ],
     })
   })
 
+  it('is why each one is ejected, though all are and get requests all the same', () => {
+    const lastEjection = { reason: 'probe-failed', agoMs: 3_000, forMs: 30_000, by: null, faults: [] } as const
+    const ejected = endpointView(80, { state: 'ejected', reason: 'probe-failed', ejectedForMs: 0, lastEjection })
+    const { endpoints, concerns } = detail(serviceView('q', { endpoints: [ejected], panic: { picks: 3, agoMs: 500 } }))
+    const because = 'because its probe request failed; the next request to it is its probe'
+    expect(endpoints[0]?.why).toBe(`Gets requests although it is ejected again 3.0 s ago for 30 s, ${because}.`)
+    expect(concerns).toEqual([
+      'all endpoints that may be tried are ejected: requests go to them all the same (3 so far, the last one 0.5 s ago)',
+    ])
+  })
+
+  it('is since when it is so, and not since when it was well', () => {
+    const pool = { size: 2, ejected: 1, failing: 1, unheard: 0 }
+    const lastWithheld = { due: 'fault-rate', reason: 'cap', agoMs: 4_000, pool } as const
+    const failing = endpointView(80, { stateForMs: 90_000, withheld: 'cap', reason: 'fault-rate', lastWithheld })
+    const service = serviceView('q', { endpoints: [failing, endpointView(81, { stateForMs: 90_000 })] })
+    const since = detail(service, { ...plainCatalog, suspects: [suspect('q', 81)] }).endpoints
+    expect(since.map(({ block, sinceMs }) => [block, atMs - sinceMs])).toEqual([
+      ['f', 4_000],
+      ['u', 4_000],
+    ])
+  })
+
+  it('says where all of it is to be had, by its whole name', () => {
+    const path = (name: string) => detail(serviceView(name)).path
+    expect(path(`a/b ${'x'.repeat(255)}`)).toBe(`/api/services/a%2Fb%20${'x'.repeat(255)}`)
+    expect(path('a\ud800')).toBe('/api/services/a%EF%BF%BD')
+    expect(path('x'.repeat(601))).toBeNull()
+  })
+
   it('has no share before there was a request', () => {
     const service = serviceView('q', { endpoints: [endpointView(80)] })
-    expect(detailOf(service, 'q', atMs, nobody).endpoints[0]?.share).toBeNull()
+    expect(detail(service).endpoints[0]?.share).toBeNull()
   })
 
   it('is bounded in number and length, and printable', () => {
@@ -97,10 +166,10 @@ describe('what is told of a service that is opened', () => {
       absent: Array.from({ length: 130 }, () => ({ instance: long, address: long, reason: long })),
       drainedAway: [{ endpoint: '10.0.0.7:80', by: long, agoMs: 5 }],
     })
-    const detail = detailOf(service, 'q', atMs, nobody)
-    expect([detail.endpoints.length, detail.absent.length, detail.more]).toEqual([mostDetails, mostDetails, 80])
-    expect(detail.absent[0]?.why).toMatch(/^\?x{298}…$/)
-    expect(detail.drainedAway).toMatchObject([{ endpoint: '10.0.0.7:80' }])
-    expect(JSON.stringify(detail).length).toBeLessThan(200_000)
+    const told = detail(service)
+    expect([told.endpoints.length, told.absent.length, told.more]).toEqual([mostDetails, mostDetails, 80])
+    expect(told.absent[0]?.why).toMatch(/^Gets no requests: \?x+…$/)
+    expect(told.concerns).toMatchObject([expect.stringMatching(/^10\.0\.0\.7:80 was drained by \?x+…$/)])
+    expect(JSON.stringify(told).length).toBeLessThan(300_000)
   })
 })

@@ -7,7 +7,7 @@ import { createLive, type LiveDeps } from '../../src/admin/live.ts'
 import type { Readiness } from '../../src/admin/readiness.ts'
 import type { ServiceView } from '../../src/balancer/view.ts'
 import { waitFor } from '../support/wait.ts'
-import { plainCatalog, record, tableView } from './fixtures.ts'
+import { explaining, plainCatalog, record, tableView } from './fixtures.ts'
 import { start } from './server-setup.ts'
 
 export type LiveWorld = Awaited<ReturnType<typeof startLiveWorld>>
@@ -36,6 +36,7 @@ export async function startLiveWorld(services: readonly ServiceView[], port = 0,
     slots: counters.services,
     readiness: () => table.readiness,
     catalog: () => table.catalog,
+    explaining,
     onError: (error) => errors.push(error),
     ...more,
   })

@@ -49,6 +49,30 @@ describe('what a page is told first', () => {
     expect(closed.states[0]?.details).toEqual([])
   })
 
+  it('has them as soon as there is such a service, if there was none when it asked', async () => {
+    const world = await startLiveWorld([])
+    const reader = await openReader(world.port, '?open=s-3')
+    expect(reader.states[0]?.details).toEqual([])
+    world.table.services = many
+    await reader.detail('the endpoints', ({ name }) => name === 's-3')
+  })
+
+  it('has the last tick of the past in it, which is not told once more', async () => {
+    let samples = -1
+    const now = () => {
+      samples += 1
+      return performance.now()
+    }
+    const world = await startLiveWorld([quotes], 0, { now })
+    await openReader(world.port)
+    const before = samples
+    await waitFor('the counters are read', () => samples > before)
+    const atConnect = samples
+    const { frames } = await openReader(world.port)
+    const samplesAtTick = await waitFor('a tick', () => (frames.some(({ tick }) => tick) ? samples : undefined))
+    expect(samplesAtTick).toBeGreaterThan(atConnect)
+  })
+
   it('names no more than twenty services’ endpoints', async () => {
     const world = await startLiveWorld(
       Array.from({ length: 30 }, (_, at) => serviceView(`s-${at}`, { endpoints: [endpointView(80)] })),
@@ -95,6 +119,23 @@ describe('what it is told then', () => {
     })
   })
 
+  it('says which rule ejected, and which person', async () => {
+    const lastEjection = { reason: 'by-hand', agoMs: 0, forMs: 30_000, by: 'pat', faults: [] } as const
+    const world = await startLiveWorld([
+      { ...quotes, endpoints: [endpointView(80, { state: 'ejected', lastEjection })] },
+    ])
+    const { onEjected } = world.live.observer
+    onEjected('quotes', '10.0.0.1:80', 'consecutive-connect-faults', 30_000)
+    onEjected('quotes', '10.0.0.1:80', 'by-hand', 30_000)
+    onEjected('nobody', '10.0.0.1:80', 'by-hand', 30_000)
+    const { states } = await openReader(world.port)
+    expect(states[0]?.feed.map(({ text }) => text)).toEqual([
+      '10.0.0.1:80 for 30 s: 2 connects in a row failed',
+      '10.0.0.1:80 for 30 s: pat said so',
+      '10.0.0.1:80 for 30 s: somebody said so',
+    ])
+  })
+
   it('is each event once, on every page', async () => {
     const world = await startLiveWorld([quotes])
     const first = await openReader(world.port)
@@ -136,6 +177,30 @@ describe('what it is told then', () => {
     await waitFor('the failure is told', () => world.errors.length > 0)
     world.table.services = [accounts]
     await reader.frame('the next one', ({ rows }) => rows.some(({ name }) => name === 'accounts'))
+  })
+})
+
+describe('what moves', () => {
+  it('is told in numbers alone where nothing else is different, of closed services when counters were read', async () => {
+    const world = await startLiveWorld(many)
+    const reader = await openReader(world.port)
+    world.request('s-3')
+    const { moved, rows, tick } = await reader.frame('the rate', (frame) => frame.moved.length > 0)
+    expect([tick, rows, moved]).toEqual([
+      true,
+      [],
+      [['s-3', expect.any(Number), 0, 3.75, 4.98, 0, expect.any(Number), 0]],
+    ])
+  })
+
+  it('is what opened services have in flight, each second', async () => {
+    const world = await startLiveWorld(many)
+    const reader = await openReader(world.port, '?open=s-3')
+    await reader.frame('a tick', ({ tick }) => tick)
+    world.table.services = many.map((each) => ({ ...each, endpoints: [endpointView(80, { inFlight: 9 })] }))
+    const { moved } = await reader.frame('the number', (frame) => frame.moved.length > 0)
+    expect(moved).toEqual([['s-3', 0, null, null, null, 9, 0, 0]])
+    await reader.detail('the endpoint', ({ endpoints }) => endpoints[0]?.inFlight === 9)
   })
 })
 

@@ -21,6 +21,7 @@ const ejected = endpointView(92, {
   ejectedForMs: 20_000,
   stateForMs: 9_000,
   idealShare: 0,
+  lastEjection: { reason: 'consecutive-faults', agoMs: 9_000, forMs: 30_000, by: null, faults: [] },
   faults: [{ agoMs: 9_000, outcome: { kind: 'connect-failed', code: 'ECONNREFUSED' }, request: 'r-1' }],
 })
 const sick = serviceView('quotes', {
@@ -64,8 +65,10 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
     const detail = page.locator('.lv-sick .detail')
     await detail.getByText('check "http" is critical').waitFor()
     expect(await detail.locator('.endpoint').count()).toBe(3)
-    expect(await detail.textContent()).toContain('no connection: ECONNREFUSED')
-    expect(await detail.textContent()).toContain('ejected for consecutive-faults')
+    expect(await detail.textContent()).toContain('no connection: refused (ECONNREFUSED)')
+    expect(await detail.textContent()).toContain(
+      'Gets no requests: ejected 9.0 s ago for 30 s, because 5 requests in a row failed',
+    )
     expect(complaints).toEqual([])
     expect(await violationsOf(page)).toEqual([])
   })
@@ -76,7 +79,7 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
     await page.locator('.lv-ok .open').waitFor()
     world.table.services = [{ ...healthy, endpoints: [endpointView(80), ejected] }]
     world.live.observer.onEjected('accounts', '10.0.0.1:92', 'consecutive-faults', 30_000)
-    await page.locator('.event.t-bad', { hasText: '10.0.0.1:92: consecutive-faults, for 30 s' }).waitFor()
+    await page.locator('.event.t-bad', { hasText: '10.0.0.1:92 for 30 s: 5 requests in a row failed' }).waitFor()
     await page.locator('.service.lv-sick .b-e').first().waitFor()
     expect(await page.locator('.event.t-bad b').textContent()).toBe('ejected')
   })
@@ -153,6 +156,33 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
     expect(await page.evaluate('document.activeElement.dataset.name ?? null')).toBe('service-007')
   })
 
+  it('opens what a bookmark names, were it ten thousand services, and takes another one while it is open', async () => {
+    const world = await startLiveWorld(numbered(30))
+    const hash = Array.from(
+      { length: 10_000 },
+      (_, at) => `open=service-${String(at % 30).padStart(3, '0')}${at < 9_970 ? `-${at}` : ''}`,
+    )
+    const { page } = await openPage(`${world.url}/#${hash.join('&')}`)
+    await waitFor('twenty are open', async () => (await page.locator('.detail .endpoint').count()) === 20 * 3)
+    await page.evaluate("location.hash = 'open=service-003&filter=service-00&sort=name-'")
+    await waitFor('one is open', async () => (await page.locator('.detail .endpoint').count()) === 3)
+    expect(await page.locator(names).first().textContent()).toBe('service-009')
+    expect(await page.locator('#filter').inputValue()).toBe('service-00')
+  })
+
+  it('can have twenty services open, whatever they are called', async () => {
+    const foreign = numbered(20).map((each) => ({ ...each, name: `${each.name}${'漢'.repeat(100)}` }))
+    const world = await startLiveWorld(foreign)
+    const { page } = await openPage(world.url)
+    await page.locator(names).first().waitFor()
+    for (const { name } of foreign) await page.locator(`[data-name="${name}"]`).click()
+    await page
+      .locator(`.service:has([data-name="${foreign.at(-1)?.name}"]) .endpoint`)
+      .first()
+      .waitFor()
+    expect(await page.locator('.banner').isVisible()).toBe(false)
+  })
+
   it('says that the connection is lost, and of when its data are; goes on when the proxy is back', async () => {
     const world = await startLiveWorld([healthy])
     const { page } = await openPage(world.url)
@@ -163,6 +193,7 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
     // What was known stays in sight.
     expect(await page.locator(names).allTextContents()).toEqual(['accounts'])
     expect(await page.title()).toBe('connection lost · Evenkeel')
+    expect(await page.locator('.head-bar.old').count()).toBe(1)
     await startLiveWorld([down], world.port)
     await page.locator('.lv-down .open').waitFor()
     expect(await banner.isVisible()).toBe(false)
@@ -177,6 +208,16 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
     readers[0]?.close()
     await page.locator('.lv-ok .open').waitFor()
     expect(await page.locator('.banner').isVisible()).toBe(false)
+  })
+
+  it('does not call all well what stands on a stale catalog', async () => {
+    const world = await startLiveWorld([healthy])
+    const { page } = await openPage(world.url)
+    await page.locator('h1', { hasText: 'ALL WELL' }).waitFor()
+    world.table.readiness = { state: 'stale', ageMs: 90_000 }
+    world.live.onCatalog()
+    await page.locator('h1', { hasText: 'CATALOG STALE' }).waitFor()
+    expect(await page.title()).toBe('CATALOG STALE · Evenkeel')
   })
 
   it('says what to do when there is nothing to show', async () => {
@@ -231,7 +272,13 @@ describe.skipIf(why !== null)(`the page in Chromium${why === null ? '' : ` (skip
       viewport: { width: 390, height: 844 },
     })
     await page.locator('.detail .endpoint').first().waitFor()
-    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390)
+    const cutOff = `[document.documentElement, ...document.querySelectorAll('.service > .row')]
+      .filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.className)`
+    // At 720 px is a wide screen at 200 %.
+    for (const width of [390, 640, 720, 781, 900, 1001, 1280, 1341, 1440]) {
+      await page.setViewportSize({ width, height: 844 })
+      expect([width, await page.evaluate(cutOff)]).toEqual([width, []])
+    }
   })
 
   it('goes on with five hundred services, and draws a bounded number of more', async () => {

@@ -62,7 +62,8 @@ export function verdictOf(row: Row): Verdict {
       : { level: 'gone', reason: 'left the catalog' }
   }
   if (h + f + u === 0) {
-    if (e + p > 0) return { level: 'down', reason: row.panic ? `${reason} · asked all the same` : reason }
+    // First, for the end may be cut off.
+    if (e + p > 0 && row.panic) return { level: 'down', reason: `asked all the same · ${reason}` }
     return { level: 'down', reason: reason === '' ? 'no instances' : reason }
   }
   const share = row.errorShare ?? 0

@@ -35,6 +35,18 @@ export interface Row {
   readonly last: readonly [number, number]
 }
 
+/** The numbers of a row of which nothing else is different, in a row's order; the last two are its `last`. */
+export type Moved = readonly [
+  name: string,
+  rate: number,
+  errorShare: number | null,
+  p50Ms: number | null,
+  p99Ms: number | null,
+  inFlight: number,
+  requests: number,
+  errors: number,
+]
+
 /** A row with the two minutes before it: requests and 5xx a second at each tick, oldest first; empty: nothing but 0. */
 export interface RowWithPast extends Row {
   readonly past: readonly number[]
@@ -71,13 +83,14 @@ export interface FeedEvent {
 export interface EndpointDetail {
   readonly id: string
   readonly instance: string
+  /** Its first few tags in the catalog; empty: none are known. */
+  readonly tags: string
   readonly block: Exclude<Block, 'a'>
-  /** When it came into that state, since 1970. */
+  /** Since when it is as its block says, since 1970; 0: always. */
   readonly sinceMs: number
+  /** The verdict of `evenkeel explain`; null: all is well. */
   readonly why: string | null
   readonly weight: number
-  /** Share (0–1) of its full weight that it has now. */
-  readonly warmth: number
   readonly inFlight: number
   /** Share (0–1) of the picks since the last change of the rotation; null: there were none. */
   readonly share: number | null
@@ -89,10 +102,12 @@ export interface EndpointDetail {
 /** What is shown of a service that is opened. */
 export interface Detail {
   readonly name: string
+  /** Where the proxy tells all of it; null: its name is too long to ask for. */
+  readonly path: string | null
   readonly endpoints: readonly EndpointDetail[]
-  readonly absent: readonly { readonly instance: string; readonly address: string; readonly why: string }[]
-  /** Drained, and not in the catalog now. */
-  readonly drainedAway: readonly { readonly endpoint: string; readonly by: string }[]
+  readonly absent: readonly Pick<EndpointDetail, 'id' | 'instance' | 'tags' | 'why'>[]
+  /** What concerns the service as a whole, a clause each. */
+  readonly concerns: readonly string[]
   /** How many more there are than are told here. */
   readonly more: number
 }
@@ -119,6 +134,7 @@ export interface Frame {
   /** True: two seconds are over, and every sparkline goes on by `last` of its row. */
   readonly tick: boolean
   readonly rows: readonly Row[]
+  readonly moved: readonly Moved[]
   /** Services that are gone. */
   readonly gone: readonly string[]
   readonly feed: readonly FeedEvent[]

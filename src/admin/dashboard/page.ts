@@ -5,6 +5,7 @@
 
 import { render } from 'lit-html'
 import { listenToKeys } from './keys.ts'
+import { openable } from './opened.ts'
 import type { SortKey } from './order.ts'
 import { applyDetails, applyFrame, applyState, createStore, isOpened, reorder } from './store.ts'
 import { createPageStream } from './stream.ts'
@@ -13,8 +14,8 @@ import { titleOf } from './view-head.ts'
 
 const root = document.querySelector<HTMLElement>('#app') as HTMLElement
 const store = createStore()
-/** The proxy has no more to tell about than these. */
-const openedAtMost = 20
+/** More words than anybody types would be looked for in each name. */
+const longestFilter = 200
 const reloadedFor = 'evenkeel-reloaded-for'
 /** Of the script that runs: the folder that it came from. */
 const ownBuild = new URL(import.meta.url).pathname.split('/').at(-2) ?? ''
@@ -63,8 +64,7 @@ const stream = createPageStream({
 const actions: Actions = {
   toggle(name) {
     const before = [...store.entries.keys()].filter((each) => isOpened(store, each) && each !== name)
-    const opened = isOpened(store, name) ? before : [...before.slice(1 - openedAtMost), name]
-    store.opened = new Set(opened)
+    store.opened = openable(isOpened(store, name) ? before : [...before, name])
     store.current = name
     remember()
     stream.open(store.opened)
@@ -82,10 +82,10 @@ const actions: Actions = {
     draw()
   },
   filter(text) {
-    store.filter = text
+    store.filter = text.slice(0, longestFilter)
     reorder(store)
-    remember()
     draw()
+    remember()
   },
   showMore() {
     store.rowsAtMost = Number.POSITIVE_INFINITY
@@ -111,11 +111,19 @@ function remember(): void {
 
 function recall(): void {
   const parts = new URLSearchParams(location.hash.slice(1))
-  store.filter = parts.get('filter') ?? ''
+  store.filter = (parts.get('filter') ?? '').slice(0, longestFilter)
   const [, key, reversed] = /^(state|name|rate|errors|p50|p99|flight)(-?)$/.exec(parts.get('sort') ?? '') ?? []
-  if (key !== undefined) store.sort = { key: key as SortKey, isReversed: reversed === '-' }
-  if (parts.has('open')) store.opened = new Set(parts.getAll('open').filter((name) => name !== ''))
+  store.sort = { key: (key as SortKey | undefined) ?? 'state', isReversed: reversed === '-' }
+  store.opened = parts.has('open') ? openable(parts.getAll('open').filter((name) => name !== '')) : null
 }
+
+/** Another bookmark of the page, while it is open. */
+addEventListener('hashchange', () => {
+  recall()
+  reorder(store)
+  stream.open(store.opened)
+  draw()
+})
 
 root.textContent = ''
 recall()

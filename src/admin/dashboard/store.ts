@@ -89,10 +89,12 @@ export function applyFrame(store: Store, frame: Frame): void {
   const { entries } = store
   let isMoved = frame.tick || frame.gone.length > 0
   for (const row of frame.rows) {
-    const before = entries.get(row.name)
-    const after: Entry = { past: [], pastErrors: [], spark: null, ...before, row, ...verdictOf(row) }
-    entries.set(row.name, after)
-    if (before?.level !== after.level) isMoved = true
+    if (applyRow(store, row)) isMoved = true
+  }
+  for (const [name, rate, errorShare, p50Ms, p99Ms, inFlight, ...last] of frame.moved) {
+    const before = entries.get(name)?.row
+    if (before === undefined) continue
+    if (applyRow(store, { ...before, rate, errorShare, p50Ms, p99Ms, inFlight, last })) isMoved = true
   }
   for (const name of frame.gone) {
     entries.delete(name)
@@ -108,6 +110,14 @@ export function applyFrame(store: Store, frame: Frame): void {
   if (frame.feed.length > 0) store.feed = [...frame.feed].reverse().concat(store.feed).slice(0, feedKept)
   // Rows that jump each second cannot be read or clicked: what only has other numbers waits for the tick.
   if (isMoved) reorder(store)
+}
+
+/** True when its level is another than before. */
+function applyRow({ entries }: Store, row: Row): boolean {
+  const before = entries.get(row.name)
+  const after: Entry = { past: [], pastErrors: [], spark: null, ...before, row, ...verdictOf(row) }
+  entries.set(row.name, after)
+  return before?.level !== after.level
 }
 
 export function applyDetails(store: Store, details: readonly Detail[]): void {

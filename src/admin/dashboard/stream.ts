@@ -5,6 +5,7 @@
  */
 
 import type { Detail, Frame, State } from './messages.ts'
+import { queryOf } from './opened.ts'
 
 export interface StreamListeners {
   readonly onState: (state: State) => void
@@ -88,11 +89,4 @@ export function createPageStream(listeners: StreamListeners): PageStream {
       connect()
     },
   }
-}
-
-function queryOf(opened: ReadonlySet<string> | null): string {
-  if (opened === null) return ''
-  // Without any, it says that none are wanted.
-  const names = opened.size === 0 ? [''] : [...opened]
-  return `?${names.map((name) => `open=${encodeURIComponent(name)}`).join('&')}`
 }

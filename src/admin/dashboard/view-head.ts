@@ -17,11 +17,12 @@ export function headView(store: Store): TemplateResult {
     serving += one.serving
     all += one.all
   }
-  return html`<header class="head-bar lv-${worst.level}">
+  return html`<p class="hide" role="status">${titleOf(store)}</p>
+  <header class="head-bar lv-${worst.level} ${store.link.kind === 'lost' ? 'old' : ''}">
     <h1>
       ${shape(worst.level)}
       <span class="brand">Evenkeel</span>
-      <span class="word" role="status">${worst.words.map(
+      <span class="word">${worst.words.map(
         ([each, words]) => html`<span class="part lv-${each}">${words}</span> `,
       )}</span>
       <span class="sub">${worst.sub}</span>
@@ -100,11 +101,12 @@ function worstOf(store: Store, header: Header): Worst {
   const all = `${services} ${services === 1 ? 'service' : 'services'}`
   const bad = named(['down', 'failing', 'sick'])
   const other = named(['held', 'reduced', 'gone'])
-  const [worst] = [...bad, ...other]
+  const catalog = header.readiness === 'stale' ? [['held', 'CATALOG STALE'] as const] : []
+  const [worst] = [...bad, ...catalog, ...other]
   if (worst === undefined) return one('ok', 'ALL WELL', all)
-  if (bad.length === 0) return { level: worst[0], words: other, sub: `of ${all}: all of them serve` }
+  if (bad.length === 0) return { level: worst[0], words: [...catalog, ...other], sub: `of ${all}: all of them serve` }
   const rest = [...other.map(([, words]) => words), `${count.get('ok') ?? 0} OK`].join(', ')
-  return { level: worst[0], words: bad, sub: `of ${all}: ${rest}` }
+  return { level: worst[0], words: [...bad, ...catalog], sub: `of ${all}: ${rest}` }
 }
 
 function tile(title: string, value: TemplateResult | string, kind: string): TemplateResult {

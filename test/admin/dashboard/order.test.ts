@@ -23,7 +23,7 @@ describe('how a service is, in one word', () => {
       '1 ejected · answered 500',
     ],
     ['all ejected', { counts: { e: 2 } }, 'down', '2 ejected'],
-    ['all ejected and asked', { counts: { e: 2 }, panic: true }, 'down', '2 ejected · asked all the same'],
+    ['all ejected and asked', { counts: { e: 2 }, panic: true }, 'down', 'asked all the same · 2 ejected'],
     ['all drained', { counts: { d: 2 } }, 'down', '2 drained'],
     ['all critical in the catalog', { counts: { a: 2 } }, 'down', '2 kept out'],
     ['no instances', { counts: {} }, 'down', 'no instances'],

@@ -20,7 +20,7 @@ function state(rows: readonly Row[], fields: Partial<State> = {}): State {
 }
 
 function frame(fields: Partial<Frame>): Frame {
-  return { atMs: 10, header, tick: false, rows: [], gone: [], feed: [], ...fields }
+  return { atMs: 10, header, tick: false, rows: [], moved: [], gone: [], feed: [], ...fields }
 }
 
 const event = (id: number): FeedEvent => ({ id, atMs: id, kind: 'joined', tone: 'good', service: null, text: `${id}` })
@@ -36,6 +36,26 @@ describe('the store', () => {
     expect(store.order).toEqual(['a', 'b', 'c'])
     applyFrame(store, frame({ gone: ['a'] }))
     expect(store.order).toEqual(['b', 'c'])
+  })
+
+  it('takes numbers of a row of which nothing else is different', () => {
+    const store = createStore()
+    applyState(store, state([row('a', { cause: 'why' }), row('b')]))
+    const before = store.entries.get('b')
+    applyFrame(
+      store,
+      frame({
+        moved: [
+          ['a', 5, 0.5, 1, 2, 3, 6, 4],
+          ['nobody', 1, null, null, null, 0, 1, 0],
+        ],
+      }),
+    )
+    const expected = { cause: 'why', rate: 5, errorShare: 0.5, p50Ms: 1, p99Ms: 2, inFlight: 3, last: [6, 4] }
+    expect(store.entries.get('a')).toMatchObject({ level: 'failing', row: expected })
+    expect([...store.entries.keys()]).toEqual(['a', 'b'])
+    expect(store.entries.get('b')).toBe(before)
+    expect(store.order).toEqual(['a', 'b'])
   })
 
   it('goes on with the sparkline at each tick, by what the row said last', () => {
@@ -86,7 +106,7 @@ describe('the store', () => {
 
   it('opens what the proxy chose, until the person chooses', () => {
     const store = createStore()
-    const detail = { name: 'a', endpoints: [], absent: [], drainedAway: [], more: 0 }
+    const detail = { name: 'a', path: null, endpoints: [], absent: [], concerns: [], more: 0 }
     applyState(store, state([row('a'), row('b')], { details: [detail] }))
     expect([isOpened(store, 'a'), isOpened(store, 'b')]).toEqual([true, false])
     store.opened = new Set(['b'])
