@@ -116,7 +116,7 @@ describe('what is told of a service that is opened', () => {
     expect(good).toMatchObject({ block: 'h', share: 0.75, idealShare: 1, why: null, sinceMs: 0 })
     expect(bad).toMatchObject({
       ...{ block: 'e', share: 0.25, idealShare: 0, sinceMs: atMs - 26_000 },
-      why: 'Gets no requests: ejected 26 s ago for 30 s, because 50% of at least 20 requests in 10 s failed (outlier.faultRate); one probe request may go in 4.0 s.',
+      why: 'Gets no requests: ejected 26 s ago for 30 s, because at least 50% of 20 or more requests in 10 s failed (outlier.faultRate); one probe request may go in 4.0 s.',
       faults: [
         { atMs: atMs - 26_000, what: 'no connection: it did not accept one in time' },
         { atMs: atMs - 28_000, what: 'answered 503' },
