@@ -70,10 +70,11 @@ export function createRequestTrail(options: RequestTrailOptions): RequestTrail {
 
   function onRequestEnd(record: RequestRecord): void {
     const index = count % size
-    if (count - size >= oldestWhole) {
-      rows.eachStanding(index, release)
-      oldestWhole = count - size + 1
-    }
+    const isWhole = count - size >= oldestWhole
+    if (isWhole) oldestWhole = count - size + 1
+    // Mostly it is the same one, ten thousand requests later: then there is nothing to count.
+    const before = isWhole ? rows.onlyStanding(index) : null
+    if (isWhole && before === null) rows.eachStanding(index, release)
     if (lost.size > 0) lost.delete(index)
     const { tries } = record
     if (tries.length > keptTries) {
@@ -82,7 +83,10 @@ export function createRequestTrail(options: RequestTrailOptions): RequestTrail {
     } else {
       rows.write(index, record, tries, now())
     }
-    rows.eachStanding(index, hold)
+    if (before === null || before !== rows.onlyStanding(index)) {
+      rows.eachStanding(index, hold)
+      if (before !== null) release(before)
+    }
     count++
     while (places.number > maxPlaces && oldestWhole < count) forget(oldestWhole++ % size)
   }
