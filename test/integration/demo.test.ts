@@ -36,7 +36,7 @@ async function startHere() {
     return exitCode
   })
   const proxy = await waitFor('the greeting', () => /proxy +(http:\S+)/.exec(shown)?.[1])
-  const admin = /admin +(http:\S+)/.exec(shown)?.[1] ?? ''
+  const admin = /admin +(http:\S+)\//.exec(shown)?.[1] ?? ''
   const get = (path: string) => fetch(proxy + path)
   return {
     proxy,
