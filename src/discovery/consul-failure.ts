@@ -92,7 +92,7 @@ function networkFailure(code: string, detail: string, where: string): Failure {
     case 'ECONNRESET':
     case 'EPIPE':
       return away(
-        `the agent at ${where} closed the connection: was it restarted, or is its limit of connections reached?`,
+        `the agent at ${where} closed the connection: was it restarted, or do several programs here share its limit of connections (200 a client address)? A lower discovery.consul.maxWatches leaves more of them to others`,
       )
     case 'EMFILE':
     case 'EADDRNOTAVAIL':
