@@ -127,7 +127,7 @@ const pure = [
   'doctor/findings-checks.ts',
   'doctor/findings-service.ts',
   'doctor/findings-source.ts',
-  'doctor/report.ts',
+  'commands/doctor-text.ts',
 ]
 const world =
   /(?<![.\w])(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|fetch|Math\.random|crypto)\b(?!\s*:)/

@@ -28,7 +28,7 @@ export type Cause = { readonly text: string } & (
   | ({ readonly kind: 'check' } & CheckDetail)
   | ({ readonly kind: 'maintenance'; readonly of: 'service' | 'node'; readonly reason: string } & Since)
   | { readonly kind: 'tag'; readonly tag: string }
-  | { readonly kind: 'same-address'; readonly others: readonly string[] }
+  | { readonly kind: 'shared-address'; readonly others: readonly string[] }
   /** The catalog's answer says it, or lacks it: no address, a weight of 0, another datacenter that is preferred. */
   | { readonly kind: 'catalog' }
   | ({ readonly kind: 'admission' } & SuspectDetail)

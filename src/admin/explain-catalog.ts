@@ -19,7 +19,7 @@ export function catalogCauses(
     causes.push({ kind: 'tag', tag: facts.lacksTag, text })
   }
   if (sameAddress.length > 0) {
-    const isOut = absent !== null && kindOfReason(absent.reason) !== 'same-address'
+    const isOut = absent !== null && kindOfReason(absent.reason) !== 'shared-address'
     const standsFor = endpoint !== null ? 'holder' : isOut && isPlaceInRotation ? 'out' : 'other'
     causes.push(sameAddressCause(sameAddress, whatItIs[standsFor]))
   }
@@ -46,13 +46,13 @@ function reasonText(reason: string): string {
 }
 
 /** Which kind of cause the catalog's clause on an absent instance speaks of. */
-export function kindOfReason(reason: string): 'check' | 'maintenance' | 'tag' | 'same-address' | 'catalog' {
+export function kindOfReason(reason: string): 'check' | 'maintenance' | 'tag' | 'shared-address' | 'catalog' {
   const own = reason.replace(/^in datacenter "[^"]*": /, '')
   // With something behind it, it is a weight of 0 that decides.
   if (/^check ".*" (is|and \d+ more are) (critical|warning)$/.test(own)) return 'check'
   if (own === 'in maintenance mode' || own === 'its node is in maintenance mode') return 'maintenance'
   if (own.startsWith('lacks the tag ')) return 'tag'
-  return own.startsWith('same address and port as ') ? 'same-address' : 'catalog'
+  return own.startsWith('same address and port as ') ? 'shared-address' : 'catalog'
 }
 
 function checkCause(check: CheckFacts, node: string, warningKeepsOut: boolean, given: CauseContext): Cause {
@@ -98,5 +98,5 @@ function sameAddressCause(others: readonly string[], meaning: string): Cause {
   const named = others.slice(0, 3).map((other) => `"${other}"`)
   const more = others.length > 3 ? ' and others' : ''
   const text = `${named.join(', ')}${more} ${others.length === 1 ? 'has' : 'have'} the same address and port: ${meaning}`
-  return { kind: 'same-address', others, text }
+  return { kind: 'shared-address', others, text }
 }

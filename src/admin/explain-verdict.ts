@@ -17,11 +17,11 @@ const notable: readonly Cause['kind'][] = [
   'admission',
   'failing',
   'check',
-  'same-address',
+  'shared-address',
   'slow-start',
 ]
 /** Of an instance that the table lacks, though the catalog says nothing against it. */
-const unlisted: readonly Cause['kind'][] = ['catalog', 'tag', 'maintenance', 'check', 'same-address']
+const unlisted: readonly Cause['kind'][] = ['catalog', 'tag', 'maintenance', 'check', 'shared-address']
 
 /** Of all that bears on an instance, what decides; null: nothing is to be said. */
 export function decisive(
@@ -56,7 +56,7 @@ export function instanceVerdict(
   if (!getsRequests) {
     const none = `Gets no requests: ${cause?.text ?? `it is ${endpoint?.state ?? 'not in the table'}`}`
     // To say no more than that would send somebody looking for a request that went there.
-    const shared = endpoint === null && isPlaceInRotation ? firstOf(causes, ['same-address']) : null
+    const shared = endpoint === null && isPlaceInRotation ? firstOf(causes, ['shared-address']) : null
     return shared === null || shared === cause ? `${none}.` : `${none}. But ${shared.text}.`
   }
   if (endpoint?.state !== 'healthy') return `Gets requests although it is ejected: ${cause?.text ?? 'all are'}.`
@@ -77,7 +77,7 @@ const reasons: Readonly<Partial<Record<Cause['kind'], Reason>>> = {
   maintenance: ['is in maintenance', 'are in maintenance'],
   tag: ['lacks the tag', 'lack the tag'],
   check: ['fails a check', 'fail a check'],
-  'same-address': ['is a second id of an address', 'are further ids of an address'],
+  'shared-address': ['is a second id of an address', 'are further ids of an address'],
 }
 const otherReason: Reason = ['is left out by the catalog', 'are left out by the catalog']
 

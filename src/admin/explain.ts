@@ -52,6 +52,29 @@ export interface ExplainInput {
   readonly epochMs: number
 }
 
+/** What there is to explain a service of the table by, at this moment. */
+export function explainInput(
+  service: ServiceView,
+  {
+    explaining,
+    ...sources
+  }: {
+    readonly explaining: ExplainSources
+    readonly catalog: () => CatalogStatus
+    readonly readiness: () => Readiness
+  },
+): ExplainInput {
+  const { name } = service
+  return {
+    service,
+    facts: explaining.facts(name),
+    catalog: sources.catalog(),
+    readiness: sources.readiness(),
+    epochMs: explaining.epochNow(),
+    ...explaining.rules(name),
+  }
+}
+
 export interface ServiceExplanation {
   /** One sentence. */
   readonly verdict: string

@@ -7,7 +7,7 @@
 import type { ServiceView, TableView } from '../balancer/view.ts'
 import type { CatalogStatus } from './catalog.ts'
 import type { Row } from './dashboard/messages.ts'
-import { type ExplainSources, explainService } from './explain.ts'
+import { type ExplainSources, explainInput, explainService } from './explain.ts'
 import type { History } from './live-history.ts'
 import { createLabels, type Labels } from './live-labels.ts'
 import { cheapFinder, detailOf, isAlike, movedJson, rowOf } from './live-rows.ts'
@@ -91,13 +91,11 @@ export function createTold(sources: ToldSources, history: History): Told {
   }
 
   function detailJson(service: ServiceView): string {
-    const { catalog, readiness, explaining, epochNow } = sources
-    const { name } = service
-    const epochMs = epochNow()
-    const status = catalog()
-    const given = { service, catalog: status, readiness: readiness(), epochMs, facts: explaining.facts(name) }
-    const explained = explainService({ ...given, ...explaining.rules(name) })
-    return JSON.stringify(detailOf(service, labels.of(name), epochMs, explained, cheapFinder(status)))
+    const input = explainInput(service, sources)
+    const { epochMs, catalog } = input
+    return JSON.stringify(
+      detailOf(service, labels.of(service.name), epochMs, explainService(input), cheapFinder(catalog)),
+    )
   }
 
   return {

@@ -5,7 +5,7 @@ import type { ServiceView, TableView } from '../balancer/view.ts'
 import { type CatalogStatus, describeCatalog, failureText, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
 import { describeRequests } from './describe-request.ts'
-import { type ExplainSources, explainService } from './explain.ts'
+import { type ExplainSources, explainInput, explainService } from './explain.ts'
 import { answerHand, type HandSources, handRoute, isHandPath } from './hands.ts'
 import type { Live } from './live.ts'
 import type { Exposition } from './metrics.ts'
@@ -178,11 +178,8 @@ function oneService(sources: AdminSources, encodedName: string): Answer {
   if (name === null) return problem(400, 'Bad Request', 'The name is not valid percent-encoding.')
   const service = sources.viewService(name)
   if (service === null) return unknownService(sources, name, sources.view().services)
-  const { catalog, readiness, explaining } = sources
-  const status = catalog()
-  const given = { service, catalog: status, readiness: readiness(), epochMs: explaining.epochNow() }
-  const explained = explainService({ ...given, facts: explaining.facts(name), ...explaining.rules(name) })
-  return json(200, { ...detail(service, suspectFinder(status)), ...explained })
+  const input = explainInput(service, sources)
+  return json(200, { ...detail(service, suspectFinder(input.catalog)), ...explainService(input) })
 }
 
 /** Names that are listed to whoever asks for a service that there is not. */

@@ -10,9 +10,9 @@ import { diagnose } from '../doctor/findings.ts'
 import { listedInstances } from '../doctor/instances.ts'
 import { probeAll } from '../doctor/probe.ts'
 import { catalogReader } from '../doctor/reading.ts'
-import { jsonReport, type Scope, scopeOf, textReport } from '../doctor/report.ts'
 import { nameRules } from '../sources.ts'
 import { version } from '../version.ts'
+import { jsonReport, type Scope, scopeOf, textReport } from './doctor-text.ts'
 import type { OperatorCommand } from './usage-operator.ts'
 
 export type DoctorOptions = Extract<OperatorCommand, { kind: 'doctor' }>

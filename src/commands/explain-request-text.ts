@@ -4,7 +4,8 @@
  */
 
 import { durationText } from '../admin/words.ts'
-import { type Fields, fieldsOf, listOf, numberOf, someOf, textOf, textsOf, wrapped } from './answer.ts'
+import { type Fields, fieldsOf, listOf, numberOf, textOf, textsOf } from './answer.ts'
+import { someOf, wrapped } from './terminal.ts'
 
 /** True when this is an answer that `requestsText` can tell. */
 export function isRequestsAnswer(body: unknown): boolean {

@@ -4,7 +4,8 @@
  */
 
 import { durationText, percentText } from '../admin/words.ts'
-import { columns, type Fields, fieldsOf, listOf, numberOf, textOf, wrapped } from './answer.ts'
+import { type Fields, fieldsOf, listOf, numberOf, textOf } from './answer.ts'
+import { columns, wrapped } from './terminal.ts'
 
 /** True when this is an answer that `serviceText` can tell. */
 export function isServiceAnswer(body: unknown): boolean {

@@ -1,9 +1,10 @@
 /** `evenkeel explain`: asks a running proxy why a service gets requests, or where one request went, and tells it. */
 
 import { adminTarget, askAdmin } from './admin-client.ts'
-import { fieldsOf, jsonText, listOf, numberOf, someOf, textOf, textsOf, wrapped } from './answer.ts'
+import { fieldsOf, listOf, numberOf, textOf, textsOf } from './answer.ts'
 import { isRequestsAnswer, requestsText } from './explain-request-text.ts'
 import { instancesNamed, isServiceAnswer, serviceText } from './explain-service-text.ts'
+import { jsonText, someOf, wrapped } from './terminal.ts'
 import type { OperatorCommand } from './usage-operator.ts'
 
 export type ExplainOptions = Extract<OperatorCommand, { kind: 'explain' }>

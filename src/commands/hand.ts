@@ -8,7 +8,7 @@
 import { userInfo } from 'node:os'
 import { printable } from '../discovery/untrusted-text.ts'
 import { type AdminReply, adminTarget, askAdmin } from './admin-client.ts'
-import { jsonText } from './answer.ts'
+import { jsonText } from './terminal.ts'
 import type { HandAction, OperatorCommand } from './usage-operator.ts'
 
 export type HandOptions = Extract<OperatorCommand, { kind: 'hand' }>

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { type ExplainInput, explainService } from '../../src/admin/explain.ts'
 import type { EjectionView, EndpointView, FaultView } from '../../src/balancer/view.ts'
 import type { CheckFacts, InstanceFacts } from '../../src/discovery/consul-facts.ts'
-import { endpointView, outlier, plainCatalog, serviceView, suspect } from './fixtures.ts'
+import { defaults as outlier } from '../balancer/world.ts'
+import { endpointView, plainCatalog, serviceView, suspect } from './fixtures.ts'
 
 const nowMs = 100_000
 const epochMs = Date.UTC(2026, 10, 26, 12)

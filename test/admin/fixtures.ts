@@ -3,10 +3,10 @@
 import type { CatalogStatus } from '../../src/admin/catalog.ts'
 import type { ExplainSources } from '../../src/admin/explain.ts'
 import { endpointId } from '../../src/balancer/endpoint.ts'
-import type { OutlierOptions } from '../../src/balancer/outlier-options.ts'
 import type { EndpointView, ServiceView, TableView } from '../../src/balancer/view.ts'
 import type { Suspect } from '../../src/discovery/admission.ts'
 import type { RequestRecord } from '../../src/proxy/observer.ts'
+import { defaults } from '../balancer/world.ts'
 
 export function endpointView(port: number, fields: Partial<EndpointView> & { instance?: string } = {}): EndpointView {
   const { instance = `i-${port}`, ...rest } = fields
@@ -53,21 +53,10 @@ export const plainCatalog: CatalogStatus = {
   standbyFailures: new Map(),
 }
 
-export const outlier: OutlierOptions = {
-  enforce: true,
-  consecutiveFaults: 5,
-  consecutiveConnectFaults: 2,
-  isFaultStatus: (status) => status >= 500,
-  faultRate: { threshold: 0.5, minRequests: 20, windowMs: 10_000 },
-  baseEjectionMs: 30_000,
-  maxEjectionMs: 300_000,
-  maxEjectedShare: 0.5,
-}
-
 /** No word of the source, the rules as they are by default. */
 export const explaining: ExplainSources = {
   facts: () => null,
-  rules: () => ({ outlier, slowStartMs: null }),
+  rules: () => ({ outlier: defaults, slowStartMs: null }),
   unknown: () => ({ because: 'not-listed', rule: null, text: 'it is not listed', nearest: 'quotes' }),
   epochNow: () => Date.UTC(2026, 0, 1),
 }

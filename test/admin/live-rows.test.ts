@@ -3,7 +3,8 @@ import type { CatalogStatus } from '../../src/admin/catalog.ts'
 import { explainService } from '../../src/admin/explain.ts'
 import { cheapFinder, detailOf, isAlike, mostBlocks, mostDetails, movedJson, rowOf } from '../../src/admin/live-rows.ts'
 import type { ServiceView } from '../../src/balancer/view.ts'
-import { endpointView, outlier, plainCatalog, serviceView, suspect } from './fixtures.ts'
+import { defaults as outlier } from '../balancer/world.ts'
+import { endpointView, plainCatalog, serviceView, suspect } from './fixtures.ts'
 
 const traffic = { rate: 0, errorShare: null, p50Ms: null, p99Ms: null, last: [0, 0] } as const
 const nobody = cheapFinder(plainCatalog)

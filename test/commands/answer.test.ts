@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { columns, jsonText, someOf, textOf, wrapped } from '../../src/commands/answer.ts'
+import { textOf } from '../../src/commands/answer.ts'
+import { columns, jsonText, someOf, wrapped } from '../../src/commands/terminal.ts'
 
 describe('a text in lines', () => {
   test('is wrapped between words, and indented as far as its first line begins', () => {

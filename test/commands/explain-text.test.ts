@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { columns } from '../../src/commands/answer.ts'
 import { isRequestsAnswer, requestsText } from '../../src/commands/explain-request-text.ts'
 import { instancesNamed, isServiceAnswer, serviceText } from '../../src/commands/explain-service-text.ts'
+import { columns } from '../../src/commands/terminal.ts'
 
 const well = {
   endpoint: '10.0.0.5:8080',

@@ -4,10 +4,10 @@
  */
 
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { startApp } from '../../src/app.ts'
+import { type App, startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { createLog } from '../../src/log.ts'
-import { startConsul } from '../support/consul.ts'
+import { type ConsulAgent, startConsul } from '../support/consul.ts'
 import { waitFor } from '../support/wait.ts'
 import { closeBrowser, closePages, openPage, violationsOf } from './browser.ts'
 import { whyNoBrowser } from './chromium.ts'
@@ -21,6 +21,17 @@ const evil = (place: number): string =>
 
 /** Names are part of a path, so the most hostile one has no slash in it. */
 const evilName = '"><img src=x1 onerror=window.owned=1>\'{{7*7}}'
+
+/** A proxy that follows this Consul. */
+async function follow(consul: ConsulAgent): Promise<App> {
+  const set = ['listen.host=127.0.0.1', 'accessLog.enabled=false']
+  const loaded = loadConfig({ env: {}, flags: { port: '0', adminPort: '0', consul: consul.url, set } })
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
+  const { log, setLevel } = createLog({ level: 'silent' })
+  const app = await startApp({ config: loaded.config, log, setLogLevel: setLevel, version: '1.0.0' })
+  cleanups.push(() => app.close())
+  return app
+}
 
 describe.skipIf(why !== null)(`markup out of a catalog${why === null ? '' : ` (skipped: ${why})`}`, () => {
   afterEach(async () => {
@@ -51,12 +62,7 @@ describe.skipIf(why !== null)(`markup out of a catalog${why === null ? '' : ` (s
     await consul.register({ Name: evilName, ID: 'in-maintenance', Address: '127.0.0.4', Port: 9 })
     await consul.maintenance('in-maintenance', true, evil(7))
 
-    const set = ['listen.host=127.0.0.1', 'accessLog.enabled=false']
-    const loaded = loadConfig({ env: {}, flags: { port: '0', adminPort: '0', consul: consul.url, set } })
-    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
-    const { log, setLevel } = createLog({ level: 'silent' })
-    const app = await startApp({ config: loaded.config, log, setLogLevel: setLevel, version: '1.0.0' })
-    cleanups.push(() => app.close())
+    const app = await follow(consul)
     await app.ready
 
     const { page, complaints, requested } = await openPage(`http://127.0.0.1:${app.adminPort}`)
@@ -89,12 +95,7 @@ describe.skipIf(why !== null)(`markup out of a catalog${why === null ? '' : ` (s
   it('would not run if it got in: the policy stops it', async () => {
     const consul = await startConsul()
     cleanups.push(() => consul.stop())
-    const set = ['listen.host=127.0.0.1', 'accessLog.enabled=false']
-    const loaded = loadConfig({ env: {}, flags: { port: '0', adminPort: '0', consul: consul.url, set } })
-    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
-    const { log, setLevel } = createLog({ level: 'silent' })
-    const app = await startApp({ config: loaded.config, log, setLogLevel: setLevel, version: '1.0.0' })
-    cleanups.push(() => app.close())
+    const app = await follow(consul)
     const { page } = await openPage(`http://127.0.0.1:${app.adminPort}`)
     await page.locator('.empty').waitFor()
     // Each is a hole that such a page could have; what is tried runs in the page's own world.

@@ -1,7 +1,8 @@
-/** How are the findings told to a tired person, and to a script? Pure. */
+/** How are the doctor's findings told to a tired person, and to a script? Pure. */
 
-import type { Facts } from './facts.ts'
-import { count, type Finding, type FoundInstance, titles } from './finding.ts'
+import type { Facts } from '../doctor/facts.ts'
+import { count, type Finding, type FoundInstance, titles } from '../doctor/finding.ts'
+import { jsonText, wrapped } from './terminal.ts'
 
 /** What was looked at, for the last line. */
 export interface Scope {
@@ -17,7 +18,6 @@ export function scopeOf({ from, services, excluded, only }: Facts): Scope {
   return { from, services: services.length, instances, excluded: only === null ? excluded : 0 }
 }
 
-const WIDTH = 110
 const INDENT = '         '
 const MAX_ITEMS = 12
 /** Of each service, where many are listed together. */
@@ -101,23 +101,6 @@ function instanceLine({ id, node, place, note }: FoundInstance): string {
   return `${id}${at}${on}${note === null ? '' : `: ${note}`}`
 }
 
-/** Breaks at blanks; what goes on in the next line stands under the text, not under `head`. */
-function wrapped(head: string, text: string): readonly string[] {
-  const lines: string[] = []
-  let line = head
-  let isEmpty = true
-  for (const word of text.split(' ')) {
-    if (!isEmpty && line.length + 1 + word.length > WIDTH) {
-      lines.push(line)
-      line = ' '.repeat(head.length)
-      isEmpty = true
-    }
-    line += isEmpty ? word : ` ${word}`
-    isEmpty = false
-  }
-  return [...lines, line]
-}
-
 function summary(findings: readonly Finding[], { services, instances, excluded }: Scope): string {
   const leftOut = excluded === 0 ? '' : ` (${count(excluded, 'service')} left out by the config)`
   if (findings.length === 0) {
@@ -135,5 +118,5 @@ function affectedServices(findings: readonly Finding[]): number {
 /** The same as JSON, whole. */
 export function jsonReport(findings: readonly Finding[], { from, services, instances, excluded }: Scope): string {
   const summary = { from, services, instances, excluded, affectedServices: affectedServices(findings) }
-  return `${JSON.stringify({ ...summary, findings }, null, 2)}\n`
+  return jsonText({ ...summary, findings })
 }
