@@ -124,7 +124,7 @@ function decodeValue(instance: string, value: string | null, tag: string | null,
 
   function place(text: string, weight: number, ownTags: readonly unknown[]): Instance {
     const parsed = parseHostPort(text)
-    if (parsed.kind === 'malformed') return malformed('bad-address', `its address ${quoted(text)} ${parsed.problem}`)
+    if (parsed.kind === 'malformed') return malformed('bad-address', `its address ${quoted(text)}: ${parsed.problem}`)
     return judged(parsed.address, parsed.port, weight, ownTags)
   }
 
