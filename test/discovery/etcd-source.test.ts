@@ -152,6 +152,30 @@ describe('a watch', () => {
     expect(followed.rewound).not.toContain(true)
   })
 
+  test('is read whether its messages come in pieces or several at a time', async () => {
+    let watch: ServerResponse | null = null
+    etcd.misbehave = (request, answer) => {
+      if (!isWatch(request)) return false
+      watch = answer
+      return true
+    }
+    follow({ confirmMs: 60_000 })
+    const begun = await waitFor('it is watched', () => watch ?? undefined)
+    const line = (id: number, revision: number) => {
+      const key = Buffer.from(`/services/web/${id}`).toString('base64')
+      const value = Buffer.from(`10.0.0.${id}:80`).toString('base64')
+      const events = [{ kv: { key, value, mod_revision: `${revision}` } }]
+      return `${JSON.stringify({ result: { header: { cluster_id: '77', revision: `${revision}` }, events } })}\n`
+    }
+    const [second, third, fourth] = [line(2, 103), line(3, 104), line(4, 105)]
+    begun.write(`${second}${third}${fourth.slice(0, 40)}`)
+    await followed.until('web', [...both, '10.0.0.3:80*1'])
+    begun.write(fourth.slice(40, 50))
+    begun.write(fourth.slice(50))
+    await followed.until('web', [...both, '10.0.0.3:80*1', '10.0.0.4:80*1'])
+    expect(followed.errors).toEqual([])
+  })
+
   test('that tells a change late, but before its time is up, is left as it is', async () => {
     follow({ confirmMs: 50, catchUpMs: 10_000 })
     await followed.until('web', web1)
@@ -162,6 +186,14 @@ describe('a watch', () => {
     etcd.deaf = false
     etcd.set('web/2', '10.0.0.2:80')
     await followed.until('web', both)
+    expect(followed.errors).toEqual([])
+    expect(etcd.requests.filter(isWatch)).toHaveLength(1)
+  })
+
+  test('that has nothing to tell is left as it is for longer than a request may take', async () => {
+    follow({ ...quick, deadlineMs: 1000 })
+    await followed.until('web', web1)
+    await waitFor('many confirmations', () => followed.fresh >= 30)
     expect(followed.errors).toEqual([])
     expect(etcd.requests.filter(isWatch)).toHaveLength(1)
   })
@@ -310,8 +342,11 @@ describe('a user', () => {
     follow(quick, { user: 'me', password: 'pass-w0rd' })
     await told(/<password> and <token>/)
     etcd.misbehave = ({ path }, answer) => path.endsWith('authenticate') && answer.writeHead(401).end('pass-w0rd')
-    etcd.tell('pass-w0rd token.1')
     await followed.until('web', web1)
+    await waitFor('it is watched', () => etcd.requests.some(isWatch))
+    etcd.tell('pass-w0rd token.1')
+    await told(/not JSON: <password> <token>/)
+    await waitFor('it is watched again', () => etcd.requests.filter(isWatch).length > 1)
     etcd.tell({ error: { message: 'pass-w0rd token.1' } })
     await told(/ended the watch/)
     expect(JSON.stringify([followed.errors, followed.logged])).not.toMatch(/pass-w0rd|token\.1/)
