@@ -173,6 +173,8 @@ describe('a watch', () => {
     begun.write(fourth.slice(40, 50))
     begun.write(fourth.slice(50))
     await followed.until('web', [...both, '10.0.0.3:80*1', '10.0.0.4:80*1'])
+    begun.write(line(5, 106))
+    await waitFor('one more', () => followed.endpoints('web')?.length === 5)
     expect(followed.errors).toEqual([])
   })
 
