@@ -6,6 +6,7 @@ import { followEtcd } from '../discovery/follow-etcd.ts'
 import { type EtcdCluster, startEtcd } from '../support/etcd.ts'
 import { etcdLacks } from '../support/etcd-binary.ts'
 import { makeEtcdTls } from '../support/etcd-tls.ts'
+import { startFaultProxy } from '../support/fault-proxy.ts'
 import { waitFor } from '../support/wait.ts'
 
 const lacks = await etcdLacks()
@@ -149,6 +150,38 @@ describe.skipIf(lacks !== null)(`a real etcd${lacks === null ? '' : ` (skipped: 
     await etcd.delete('/services/web/1')
     await etcd.compact()
     await followed.until('web', ['10.0.0.2:80*1', '10.0.0.3:80*1', '10.0.0.4:80*1'])
+  })
+
+  test('behind something that forgets connections without a word: the silence is found out, and a change is not missed', async () => {
+    const etcd = await cluster()
+    await etcd.put('/services/web/1', '10.0.0.1:80')
+    const way = await startFaultProxy(Number(new URL(etcd.url).port))
+    cleanups.push(way.close)
+    const followed = follow([way.url], {}, { timing: { confirmMs: 200, catchUpMs: 200, deadlineMs: 1500 } })
+    await followed.until('web', ['10.0.0.1:80*1'])
+    await waitFor('it is confirmed', () => followed.fresh > 0)
+
+    // As long as nothing goes through, nothing is believed; the way is open again before the watch is given up.
+    await way.set({ kind: 'hang', isLost: true })
+    await etcd.put('/services/web/2', '10.0.0.2:80')
+    await way.set({ kind: 'pass' })
+    await followed.until('web', ['10.0.0.1:80*1', '10.0.0.2:80*1'])
+
+    await way.set({ kind: 'hang' })
+    const told = followed.errors.length
+    await waitFor('no answer is told', () =>
+      followed.errors.slice(told).some(({ message }) => /no answer/.test(message)),
+    )
+    await etcd.delete('/services/web/1')
+    await way.set({ kind: 'pass' })
+    await followed.until('web', ['10.0.0.2:80*1'])
+
+    await way.set({ kind: 'cut', in: 'body', afterBytes: 40 })
+    await etcd.put('/services/web/3', '10.0.0.3:80')
+    await waitFor('it broke off', () => followed.errors.some(({ message }) => /aborted|ECONNRESET/.test(message)))
+    await way.set({ kind: 'pass' })
+    await followed.until('web', ['10.0.0.2:80*1', '10.0.0.3:80*1'])
+    expect(followed.rewound).not.toContain(true)
   })
 
   test('of three members, the followed one killed: the next one is followed, and without most of them the table stays', async () => {
