@@ -55,8 +55,15 @@ const KEEP_ALIVE_MS = 15_000
 /** Of an answer that is a refusal. */
 const MAX_REFUSAL_BYTES = 64 * 1024
 
-/** @param deadlineMs more than 0: from the connecting to the end of an answer */
-export function etcdClient(access: EtcdAccess, deadlineMs: number): EtcdClient {
+export interface EtcdDeadlines {
+  /** Until there is a TCP connection. Short, for the next member may be there. */
+  readonly connectMs: number
+  /** From the connecting to the end of an answer. More than the 7 s after which etcd itself says that it has no leader. */
+  readonly deadlineMs: number
+}
+
+/** A client of one cluster's members, for as long as it is used: it remembers the token. Both deadlines are more than 0. */
+export function etcdClient(access: EtcdAccess, { connectMs, deadlineMs }: EtcdDeadlines): EtcdClient {
   const { user, password } = access
   const pem = Object.fromEntries(Object.entries(access.tls).filter(([, text]) => text !== null))
   /** null: none is needed, as far as is known. */
@@ -104,16 +111,22 @@ export function etcdClient(access: EtcdAccess, deadlineMs: number): EtcdClient {
       const punctual = () => clearTimeout(deadline)
       const settle = (reply: EtcdReply) => {
         punctual()
+        clearTimeout(connecting)
         signal.removeEventListener('abort', abort)
         resolve(reply)
         request.destroy()
       }
       const abort = () => settle(broken({ name: 'AbortError', code: 'ABORT_ERR', message: 'given up' }))
-      const deadline = setTimeout(() => settle(failed({ kind: 'deadline', afterMs: deadlineMs })), deadlineMs)
+      const late = (afterMs: number) => settle(failed({ kind: 'deadline', afterMs }))
+      const connecting = setTimeout(late, connectMs, connectMs)
+      const deadline = setTimeout(late, deadlineMs, deadlineMs)
       signal.addEventListener('abort', abort, { once: true })
       // Also after it has settled: an error that nobody listens for would end the process.
       request.on('error', (error: NodeJS.ErrnoException) => settle(broken(error)))
-      request.on('socket', (socket) => socket.setKeepAlive(true, KEEP_ALIVE_MS))
+      request.on('socket', (socket) => {
+        socket.setKeepAlive(true, KEEP_ALIVE_MS)
+        socket.once('connect', () => clearTimeout(connecting))
+      })
       request.on('response', (answer) => {
         const { statusCode: status = 0 } = answer
         const taken =

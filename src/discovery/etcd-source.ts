@@ -22,7 +22,13 @@ export interface EtcdDeps {
   readonly timing?: Partial<EtcdTiming>
 }
 
-export const etcdTiming: EtcdTiming = { deadlineMs: 10_000, confirmMs: 5000, catchUpMs: 2000, pageKeys: 1000 }
+export const etcdTiming: EtcdTiming = {
+  connectMs: 2000,
+  deadlineMs: 10_000,
+  confirmMs: 5000,
+  catchUpMs: 2000,
+  pageKeys: 1000,
+}
 
 /**
  * A source that follows the keys below a prefix of etcd v3. `reread` and `describe` are about the watch that was begun
@@ -37,7 +43,7 @@ export function createEtcdSource(options: EtcdOptions, deps: EtcdDeps): CatalogS
   return {
     async watch(listeners, signal) {
       if (signal.aborted) return
-      const client = etcdClient(options, timing.deadlineMs)
+      const client = etcdClient(options, timing)
       const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
       const watch = etcdWatch(client, [first, ...others], options, timing, tools, listeners, signal)
       current = watch

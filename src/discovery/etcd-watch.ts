@@ -11,7 +11,7 @@
 import type { Logger } from 'pino'
 import { pause, supervise } from './consul-loop.ts'
 import { teller } from './consul-teller.ts'
-import type { EtcdClient, EtcdPath } from './etcd-client.ts'
+import type { EtcdClient, EtcdDeadlines, EtcdPath } from './etcd-client.ts'
 import type { EntryRules } from './etcd-entries.ts'
 import { type EtcdMishap, etcdFailure, wantsNewToken } from './etcd-failure.ts'
 import { decodeWatch, type EtcdHeader } from './etcd-messages.ts'
@@ -21,9 +21,7 @@ import { type Oddity, oddityFilter } from './oddity.ts'
 import { type BucketRule, backoffMs, fullBucket, takeToken } from './pace.ts'
 import type { SourceListeners, SourceView } from './source.ts'
 
-export interface EtcdTiming {
-  /** From the connecting to the end of an answer. More than the 7 s after which etcd itself says that it has no leader. */
-  readonly deadlineMs: number
+export interface EtcdTiming extends EtcdDeadlines {
   /** How often it is asked whether the catalog is still so; × 0.75 to 1.25. */
   readonly confirmMs: number
   /** How much later than such an answer the watch may tell the same. */

@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createEtcdSource, type EtcdOptions } from '../../src/discovery/etcd-source.ts'
 import type { EtcdTiming } from '../../src/discovery/etcd-watch.ts'
+import { fullEndpoint } from '../contract/full-endpoint.ts'
 import { waitFor } from '../support/wait.ts'
 import { type FakeEtcd, type FakeEtcdRequest, fakeEtcd } from './fake-etcd.ts'
 import type { Followed } from './follow.ts'
@@ -321,6 +322,15 @@ describe('of several endpoints', () => {
     second.misbehave = (_, __, socket) => socket.destroy()
     second.endWatches()
     await followed.until('web', web1)
+  })
+
+  test('one that never accepts a connection does not keep the next one waiting', async () => {
+    const { id } = await fullEndpoint()
+    follow({ ...quick, connectMs: 100, deadlineMs: 60_000 }, {}, [`http://${id}`, etcd.url])
+    await followed.until('web', web1)
+    expect(followed.errors).toMatchObject([
+      { message: expect.stringContaining(`no answer of http://${id}`), away: true },
+    ])
   })
 
   test.each([
