@@ -34,6 +34,7 @@ const rules: Readonly<Record<string, Rule>> = {
     files: {
       'discovery/consul-source.ts': ['npm:consul', 'node:http', 'node:https', 'node:net'],
       'discovery/agent-client.ts': ['node:http', 'node:https'],
+      'discovery/etcd-client.ts': ['node:http', 'node:https'],
       'discovery/snapshot-disk.ts': ['node:fs', 'node:fs/promises', 'node:path', 'node:crypto'],
     },
   },
@@ -117,6 +118,9 @@ const pure = [
   'proxy/retry.ts',
   'discovery/consul-instances.ts',
   'discovery/consul-facts.ts',
+  'discovery/etcd-entries.ts',
+  'discovery/etcd-messages.ts',
+  'discovery/etcd-table.ts',
   'discovery/admission.ts',
   'discovery/doubt.ts',
   'discovery/registration-record.ts',
