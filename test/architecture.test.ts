@@ -34,6 +34,7 @@ const rules: Readonly<Record<string, Rule>> = {
     files: {
       'discovery/consul-source.ts': ['npm:consul', 'node:http', 'node:https', 'node:net'],
       'discovery/agent-client.ts': ['node:http', 'node:https'],
+      'discovery/eureka-client.ts': ['node:http', 'node:https'],
       'discovery/snapshot-disk.ts': ['node:fs', 'node:fs/promises', 'node:path', 'node:crypto'],
     },
   },
@@ -85,6 +86,10 @@ const pure = [
   'discovery/doubt.ts',
   'discovery/registration-record.ts',
   'discovery/failover.ts',
+  'discovery/eureka-answer.ts',
+  'discovery/eureka-xml.ts',
+  'discovery/eureka-registry.ts',
+  'discovery/eureka-instances.ts',
 ]
 const world =
   /(?<![.\w])(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|fetch|Math\.random|crypto)\b(?!\s*:)/
