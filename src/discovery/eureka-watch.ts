@@ -135,6 +135,7 @@ export function eurekaWatch(
     if (full.kind === 'failed') return failed(server, '/apps', full.mishap)
     report('', full.oddities)
     fullTookMs = now() - askedMs
+    fullDueMs = now() + timing.fullEveryMs
     if (before === null) return withFull(emptyRegistry, full.entries, deleted, now())
     if (unexplained(before, full.entries, deleted).length > 0) {
       // They may have been deregistered since the last delta, or at a server that was not asked then.
@@ -177,7 +178,6 @@ export function eurekaWatch(
     if (next !== registry) rebuild(next)
     const isRewound = next !== read
     const isNews = next !== registry
-    if (now() >= fullDueMs) fullDueMs = now() + timing.fullEveryMs
     registry = next
     // One of several servers is away, and the registry is not.
     for (const { where, failure } of failures) tell.failed(where, { ...failure, speed: 'wrong' })
