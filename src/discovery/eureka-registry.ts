@@ -23,6 +23,9 @@ export interface LostInstance {
   readonly untilMs: number
 }
 
+/** Keys of deleted instances, with their `updatedMs`. */
+export type Deletions = ReadonlyMap<string, number>
+
 export const emptyRegistry: EurekaRegistry = { instances: new Map(), lost: new Map() }
 
 /**
@@ -62,18 +65,20 @@ export function withDelta(before: EurekaRegistry, entries: readonly EurekaEntry[
 
 /**
  * The registry after a full answer; the same object if it says nothing new.
- * @param deleted keys of which a delta says that they were deleted
+ * @param deleted what deltas of the same server say to be deleted, and when; it wins over an older entry of the answer, for
+ *   that comes out of a cache of its own
  * @param nowMs of a clock that never goes back
  */
 export function withFull(
   before: EurekaRegistry,
   entries: readonly EurekaEntry[],
-  deleted: ReadonlySet<string>,
+  deleted: Deletions,
   nowMs: number,
 ): EurekaRegistry {
   const instances = new Map<string, EurekaInstance>()
   let changes = 0
   for (const { instance } of entries) {
+    if ((deleted.get(instance.key) ?? 0) > instance.updatedMs) continue
     const known = before.instances.get(instance.key)
     const isSame = known !== undefined && sameInstance(known, instance)
     if (!isSame) changes += 1
@@ -91,7 +96,7 @@ export function withFull(
 export function unexplained(
   { instances }: EurekaRegistry,
   entries: readonly EurekaEntry[],
-  deleted: ReadonlySet<string>,
+  deleted: Deletions,
 ): readonly EurekaInstance[] {
   const listed = new Set(entries.map(({ instance }) => instance.key))
   return [...instances.values()].filter(({ key, status }) => status === 'UP' && !listed.has(key) && !deleted.has(key))

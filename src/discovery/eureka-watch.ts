@@ -116,7 +116,7 @@ export function eurekaWatch(
     isWhole: boolean,
     stop: AbortSignal,
   ): Promise<EurekaRegistry | Failed | null> {
-    const deleted = new Set<string>()
+    const deleted = new Map<string, number>()
     const before = registry
     if (before !== null && !isWhole) {
       const delta = await ask(server, '/apps/delta', stop)
@@ -251,8 +251,8 @@ function isRefusedDelta(mishap: EurekaMishap): boolean {
   return mishap.kind === 'shape' || mishap.kind === 'foreign'
 }
 
-function addDeleted(keys: Set<string>, { entries }: Answer): void {
-  for (const { instance, isDeleted } of entries) if (isDeleted) keys.add(instance.key)
+function addDeleted(deleted: Map<string, number>, { entries }: Answer): void {
+  for (const { instance, isDeleted } of entries) if (isDeleted) deleted.set(instance.key, instance.updatedMs)
 }
 
 /** Logs each oddity once. */

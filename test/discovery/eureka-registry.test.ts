@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { EurekaEntry, EurekaInstance } from '../../src/discovery/eureka-answer.ts'
 import {
+  type Deletions,
   type EurekaRegistry,
   emptyRegistry,
   hashOf,
@@ -10,7 +11,7 @@ import {
   withoutExpired,
 } from '../../src/discovery/eureka-registry.ts'
 
-const nobody: ReadonlySet<string> = new Set()
+const nobody: Deletions = new Map()
 
 function instance(key: string, fields: Partial<EurekaInstance> = {}): EurekaInstance {
   const port = { number: 80, enabled: true }
@@ -84,7 +85,7 @@ describe('a full answer', () => {
   })
 
   test('that lacks one of which a delta says that it was deleted: it is gone', () => {
-    expect(keys(full(before, [entry('a')], new Set(['b'])))).toEqual(['a'])
+    expect(keys(full(before, [entry('a')], new Map([['b', 2000]])))).toEqual(['a'])
   })
 
   test('that lacks one without a word: it is kept, but not counted, for as long as its lease', () => {
@@ -93,6 +94,14 @@ describe('a full answer', () => {
     expect(hashOf(after.instances)).toBe('UP_1_')
     expect(withoutExpired(after, 94_999)).toBe(after)
     expect(keys(withoutExpired(after, 95_000))).toEqual(['a'])
+  })
+
+  test('of an older cache than the delta: who is deleted stays so, but not who has come back since', () => {
+    const deleted = new Map([
+      ['a', 2000],
+      ['b', 2000],
+    ])
+    expect(keys(full(before, [entry('a'), entry('b', { updatedMs: 2001 })], deleted))).toEqual(['b'])
   })
 
   test('that goes on lacking it does not make its time longer', () => {
@@ -113,7 +122,7 @@ describe('one that was lost', () => {
     ['is back with a full answer', full(lost, [entry('a', { updatedMs: 3000 })]), ['b']],
     ['is back, and down', withDelta(lost, [entry('a', { status: 'DOWN' })]), ['b']],
     ['is gone when a delta says so', withDelta(lost, [deletion('a')]), ['b']],
-    ['is gone when one before a full answer says so', full(lost, [], new Set(['a'])), ['b']],
+    ['is gone when one before a full answer says so', full(lost, [], new Map([['a', 2000]])), ['b']],
   ])('%s', (_, after, still) => {
     expect([...after.lost.keys()]).toEqual(still)
   })
