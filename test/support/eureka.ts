@@ -194,17 +194,24 @@ export async function startEurekaClient(
   const java = spawnJava(await findEureka(), 'Client', 64, [`${url}/`, `${beatSeconds}`, `${leaseSeconds}`])
   const { stdin, stdout } = java.process
   if (stdin === null || stdout === null) throw new Error('the client has no pipes')
-  const lines = createInterface({ input: stdout })[Symbol.asyncIterator]()
+  const answers: string[] = []
+  // By event: an iterator stops reading when nobody asks it for lines, and the client stops when nobody reads what it logs.
+  createInterface({ input: stdout }).on('line', (line) => {
+    if (line === 'ok' || line.startsWith('failed: ')) answers.push(line)
+  })
   let turn: Promise<unknown> = Promise.resolve()
 
   async function exchange(command: string): Promise<void> {
     stdin?.write(`${command}\n`)
-    // It logs to the same stream.
-    for (let line = await lines.next(); line.done !== true; line = await lines.next()) {
-      if (line.value === 'ok') return
-      if (line.value.startsWith('failed: ')) throw new Error(`${command}: ${line.value}`)
-    }
-    throw new Error(`${command}: the client has ended: ${java.output()}`)
+    const answer = await waitFor(
+      `the client answers to ${command}`,
+      () => {
+        if (java.process.exitCode !== null) throw new Error(`the client has ended: ${java.output()}`)
+        return answers.shift()
+      },
+      30_000,
+    )
+    if (answer !== 'ok') throw new Error(`${command}: ${answer}`)
   }
 
   function say(command: string): Promise<void> {

@@ -3,21 +3,26 @@ package evenkeel;
 import com.netflix.appinfo.ApplicationInfoManager;
 import com.netflix.appinfo.InstanceInfo.InstanceStatus;
 import com.netflix.discovery.DiscoveryClient;
-import com.netflix.discovery.shared.transport.jersey3.Jersey3TransportClientFactories;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.util.HashMap;
 import java.util.Map;
+import org.springframework.boot.web.client.RestTemplateBuilder;
 import org.springframework.cloud.commons.util.InetUtils;
 import org.springframework.cloud.commons.util.InetUtilsProperties;
 import org.springframework.cloud.netflix.eureka.EurekaClientConfigBean;
 import org.springframework.cloud.netflix.eureka.EurekaInstanceConfigBean;
 import org.springframework.cloud.netflix.eureka.InstanceInfoFactory;
+import org.springframework.cloud.netflix.eureka.RestTemplateTimeoutProperties;
+import org.springframework.cloud.netflix.eureka.http.DefaultEurekaClientHttpRequestFactorySupplier;
+import org.springframework.cloud.netflix.eureka.http.RestTemplateDiscoveryClientOptionalArgs;
+import org.springframework.cloud.netflix.eureka.http.RestTemplateTransportClientFactories;
 
 /**
- * Instances that register by Netflix's own client, as its standard input says, a command a line: `register APP ID PORT`,
- * `status ID STATUS`, `shutdown ID`. Each is answered by one line. It ends with its input, without a word to the server.
- * Arguments: the server's URL, the seconds between two beats, and those after which an instance without one is evicted.
+ * Instances that register by Netflix's own client over Spring Cloud's transport. Its standard input says what to do, a
+ * command a line: `register APP ID PORT`, `status ID STATUS`, `shutdown ID`; each is answered by one line. It ends with its
+ * input, without a word to the server. Arguments: the server's URL, the seconds between two beats, and those after
+ * which an instance without one is evicted.
  */
 public class Client {
   record Instance(ApplicationInfoManager info, DiscoveryClient client) {}
@@ -61,6 +66,10 @@ public class Client {
     client.setInitialInstanceInfoReplicationIntervalSeconds(1);
     client.setInstanceInfoReplicationIntervalSeconds(1);
     var info = new ApplicationInfoManager(config, new InstanceInfoFactory().create(config));
-    return new Instance(info, new DiscoveryClient(info, client, new Jersey3TransportClientFactories()));
+    // Netflix's own transport stumbles over the 404 of a Spring server that has forgotten it, and never registers again.
+    var http = new DefaultEurekaClientHttpRequestFactorySupplier(new RestTemplateTimeoutProperties());
+    var transport = new RestTemplateDiscoveryClientOptionalArgs(http, RestTemplateBuilder::new);
+    return new Instance(
+        info, new DiscoveryClient(info, client, new RestTemplateTransportClientFactories(transport), transport));
   }
 }
