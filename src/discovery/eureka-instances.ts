@@ -16,6 +16,7 @@ import {
 import { normalAddress } from './address.ts'
 import { isNameable, type NameRules } from './consul-services.ts'
 import type { EurekaInstance } from './eureka-answer.ts'
+import { type EurekaRegistry, instancesOf } from './eureka-registry.ts'
 import { matchesAny } from './glob.ts'
 import { type Oddity, oddity } from './oddity.ts'
 import { compareText, printable } from './untrusted-text.ts'
@@ -48,19 +49,20 @@ interface Draft {
 }
 
 /**
- * The catalog of these instances. Each ends up, in each of its services, either as (part of) an endpoint or among `absent`
- * with a reason. Never throws; the result does not depend on the order of the instances.
+ * The catalog of a registry. Each instance ends up, in each of its services, either as (part of) an endpoint or among `absent`
+ * with a reason; an endpoint of what is lost is doubted. Never throws; the result does not depend on the order of the
+ * instances.
  */
-export function catalogOf(instances: Iterable<EurekaInstance>, rules: EurekaRules): RegistryCatalog {
+export function catalogOf(registry: EurekaRegistry, rules: EurekaRules): RegistryCatalog {
   const drafts = new Map<string, Draft>()
   const misnamed: Oddity[] = []
-  for (const instance of instances) {
+  for (const { instance, isLost } of instancesOf(registry)) {
     for (const name of namesOf(instance, rules)) {
       if (!isNameable(name)) misnamed.push(oddity('bad-name', name, 'this service name cannot be routed to'))
       else if (matchesAny(rules.include, name) && !matchesAny(rules.exclude, name)) {
         const draft = drafts.get(name) ?? { endpoints: [], absent: [], oddities: [] }
         drafts.set(name, draft)
-        judge(instance, rules, draft)
+        judge(instance, isLost, rules, draft)
       }
     }
   }
@@ -80,7 +82,12 @@ function namesOf({ app, vipAddress }: EurekaInstance, { name }: EurekaRules): re
   return [...new Set(names.map((vip) => vip.trim()).filter((vip) => vip !== ''))]
 }
 
-function judge(said: EurekaInstance, rules: EurekaRules, { endpoints, absent, oddities }: Draft): void {
+function judge(
+  said: EurekaInstance,
+  isLost: boolean,
+  rules: EurekaRules,
+  { endpoints, absent, oddities }: Draft,
+): void {
   const instance = printable(said.id, MAX_INSTANCE_LENGTH)
   const stated = rules.address === 'ip' ? said.ipAddr || said.hostName : said.hostName || said.ipAddr
   const address = normalAddress(stated)
@@ -104,15 +111,20 @@ function judge(said: EurekaInstance, rules: EurekaRules, { endpoints, absent, od
     oddities.push(oddity('bad-port', said.id, 'it has no port from 1 to 65535'))
     away('has no port')
   } else {
-    endpoints.push({ id: endpointId(address, used.number), instance, address, port: used.number, weight: 1 })
+    const endpoint = { id: endpointId(address, used.number), instance, address, port: used.number, weight: 1 }
+    endpoints.push(isLost ? { ...endpoint, doubted: true } : endpoint)
   }
 }
 
-/** One endpoint for each address and port. Of several instances the one with the first id stands for it. */
+/**
+ * One endpoint for each address and port. Of several instances the one with the first id stands for it, and sooner one that
+ * the server knows: whoever came back to its place under a new id is not doubted.
+ */
 function finish({ endpoints, absent }: Draft): CatalogService {
   const places = new Map<string, Endpoint>()
   const others: AbsentInstance[] = []
-  for (const endpoint of endpoints.sort((a, b) => compareText(a.instance, b.instance))) {
+  const doubt = ({ doubted }: Endpoint) => Number(doubted === true)
+  for (const endpoint of endpoints.sort((a, b) => doubt(a) - doubt(b) || compareText(a.instance, b.instance))) {
     const holder = places.get(endpoint.id)
     if (holder === undefined) places.set(endpoint.id, endpoint)
     else {

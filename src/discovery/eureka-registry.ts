@@ -5,7 +5,8 @@
  * lack it without any delta having said so: then the server does not know that it ever was. That is how one answers that was
  * restarted (its registry is in its memory only, and fills again with the beats of the instances), or that has not heard
  * yet what its peer knew. Such an instance is `lost`: it is kept for as long as its lease would have lasted without a beat,
- * which is how long the server itself would have kept it, and it has beaten again by then if it is alive.
+ * which is how long the server itself would have kept it, and it has beaten again by then if it is alive. Its endpoint is doubted
+ * meanwhile.
  */
 
 import type { EurekaEntry, EurekaInstance } from './eureka-answer.ts'
@@ -109,9 +110,12 @@ export function withoutExpired(registry: EurekaRegistry, nowMs: number): EurekaR
 }
 
 /** All that is to be routed by: what the server knows, and what it has lost. */
-export function* instancesOf({ instances, lost }: EurekaRegistry): Generator<EurekaInstance> {
-  yield* instances.values()
-  for (const { instance } of lost.values()) yield instance
+export function* instancesOf({
+  instances,
+  lost,
+}: EurekaRegistry): Generator<{ readonly instance: EurekaInstance; readonly isLost: boolean }> {
+  for (const instance of instances.values()) yield { instance, isLost: false }
+  for (const { instance } of lost.values()) yield { instance, isLost: true }
 }
 
 function sameInstance(a: EurekaInstance, b: EurekaInstance): boolean {

@@ -25,7 +25,6 @@ import {
   type EurekaRegistry,
   emptyRegistry,
   hashOf,
-  instancesOf,
   unexplained,
   withDelta,
   withFull,
@@ -189,7 +188,7 @@ export function eurekaWatch(
   }
 
   function rebuild(next: EurekaRegistry): void {
-    const built = catalogOf(instancesOf(next), rules)
+    const built = catalogOf(next, rules)
     catalog = built.catalog
     for (const [service, oddities] of built.oddities) report(service, oddities)
   }

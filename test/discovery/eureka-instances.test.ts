@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { CatalogService } from '../../src/balancer/endpoint.ts'
 import { decodeAnswer, type EurekaInstance } from '../../src/discovery/eureka-answer.ts'
 import { catalogOf, type EurekaRules, type RegistryCatalog } from '../../src/discovery/eureka-instances.ts'
+import type { EurekaRegistry } from '../../src/discovery/eureka-registry.ts'
 import { answerJson, type Fields, instanceJson } from './eureka-answers.ts'
 
 const rules: EurekaRules = { name: 'app', address: 'ip', securePort: false, include: ['*'], exclude: [] }
@@ -14,7 +15,14 @@ function instance(fields: Fields = {}): EurekaInstance {
 }
 
 function catalog(instances: readonly EurekaInstance[], differently: Partial<EurekaRules> = {}): RegistryCatalog {
-  return catalogOf(instances, { ...rules, ...differently })
+  return catalogOf(registry(instances), { ...rules, ...differently })
+}
+
+function registry(instances: readonly EurekaInstance[], lost: readonly EurekaInstance[] = []): EurekaRegistry {
+  return {
+    instances: new Map(instances.map((instance) => [instance.key, instance])),
+    lost: new Map(lost.map((instance) => [instance.key, { instance, untilMs: 0 }])),
+  }
 }
 
 /** The ids of a service's endpoints, and the reasons of its absentees. */
@@ -106,6 +114,21 @@ describe('an instance is absent', () => {
     expect(found?.endpoints.map((endpoint) => endpoint.instance)).toEqual(['a'])
     expect(found?.absent).toEqual([{ instance: 'b', address: '10.0.0.1:80', reason: 'same address and port as "a"' }])
   })
+})
+
+test('what the server has lost stays, and is doubted, unless somebody it knows is at the same place', () => {
+  const lost = [
+    instance({ instanceId: 'a', ipAddr: '10.0.0.2' }),
+    instance({ instanceId: 'b' }),
+    instance({ instanceId: 'z', app: 'API' }),
+  ]
+  const { services } = catalogOf(registry([instance({ instanceId: 'c' })], lost), rules).catalog
+  const endpoints = (name: string) => services.get(name)?.endpoints.map((e) => [e.id, e.instance, e.doubted])
+  expect(endpoints('web')).toEqual([
+    ['10.0.0.1:80', 'c', undefined],
+    ['10.0.0.2:80', 'a', true],
+  ])
+  expect(endpoints('api')).toEqual([['10.0.0.1:80', 'z', true]])
 })
 
 test('an old registration of a place that is up again takes nothing away', () => {

@@ -29,7 +29,7 @@ const deletion = (key: string, updatedMs = 2000): EurekaEntry => ({
 })
 const full = (before: EurekaRegistry, entries: EurekaEntry[], deleted = nobody, nowMs = 0) =>
   withFull(before, entries, deleted, nowMs)
-const keys = (registry: EurekaRegistry) => [...instancesOf(registry)].map(({ key }) => key).sort()
+const keys = (registry: EurekaRegistry) => [...instancesOf(registry)].map(({ instance }) => instance.key).sort()
 
 describe('the hash', () => {
   test.each<[string, string[], string]>([
