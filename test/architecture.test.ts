@@ -35,6 +35,7 @@ const rules: Readonly<Record<string, Rule>> = {
       'discovery/consul-source.ts': ['npm:consul', 'node:http', 'node:https', 'node:net'],
       'discovery/agent-client.ts': ['node:http', 'node:https'],
       'discovery/etcd-client.ts': ['node:http', 'node:https'],
+      'discovery/eureka-client.ts': ['node:http', 'node:https'],
       'discovery/snapshot-disk.ts': ['node:fs', 'node:fs/promises', 'node:path', 'node:crypto'],
     },
   },
@@ -132,6 +133,10 @@ const pure = [
   'doctor/findings-service.ts',
   'doctor/findings-source.ts',
   'commands/doctor-text.ts',
+  'discovery/eureka-answer.ts',
+  'discovery/eureka-xml.ts',
+  'discovery/eureka-registry.ts',
+  'discovery/eureka-instances.ts',
 ]
 const world =
   /(?<![.\w])(Date|performance|setTimeout|setInterval|setImmediate|queueMicrotask|process|console|fetch|Math\.random|crypto)\b(?!\s*:)/
