@@ -17,6 +17,7 @@ import { readDocument } from './file-document.ts'
 import { accessFailure, contentFailure, largeFailure, lateFailure, restlessFailure } from './file-failure.ts'
 import { type BucketRule, fullBucket, takeToken } from './pace.ts'
 import { type CatalogSource, nothingRead, type SourceListeners, type SourceView } from './source.ts'
+import { untilAborted } from './until-aborted.ts'
 import { printable } from './untrusted-text.ts'
 
 export interface FileOptions extends FileRules {
@@ -239,14 +240,4 @@ async function readText(path: string): Promise<Text> {
 function isAlike(a: Text, b: Text): boolean {
   if (a.kind === 'text') return b.kind === 'text' && a.text === b.text
   return b.kind === 'failed' && a.failure.message === b.failure.message
-}
-
-/** What `work` resolves with, or `otherwise` as soon as `signal` is aborted. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal, otherwise: T): Promise<T> {
-  if (signal.aborted) return otherwise
-  return new Promise((resolve, reject) => {
-    const abort = () => resolve(otherwise)
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
