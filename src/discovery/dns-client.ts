@@ -121,8 +121,9 @@ export function dnsClient(resolvers: readonly Resolver[], deadlines: DnsDeadline
   }
 }
 
-function mayLack({ truncated, answers }: DnsMessage): boolean {
-  return truncated || answers.length > 1
+function mayLack({ truncated, answers, additional }: DnsMessage): boolean {
+  // What is missing among the additional records is never marked (RFC 2181 section 9).
+  return truncated || answers.length > 1 || additional.length > 1
 }
 
 /** That there is no such name is an answer; every other refusal is a failure. */

@@ -112,6 +112,8 @@ function dnsWatch(
   const client = paced(resolvers, tools.now)
   /** By service: the reading that is under way, or was the last. One at a time, so that none is overtaken by an older one. */
   const readings = new Map<string, Promise<unknown>>()
+  /** When a service was last read. */
+  let answeredMs = Number.NEGATIVE_INFINITY
   // Until each has answered, the catalog is confirmed by none.
   for (const [service, of] of services) tell.outdated(whereOf(service, of))
 
@@ -120,15 +122,19 @@ function dnsWatch(
     | { readonly kind: 'failed'; readonly failure: Failure }
 
   async function lookNow(service: string, of: DnsName): Promise<Looked> {
+    const askedMs = tools.now()
     const reading = await readService(of, client, signal)
     // What was given up on is no failure to be told, and nobody listens any more.
     if (signal.aborted) return { kind: 'read', ttlMs: null }
     if (reading.kind === 'failed') {
-      const { failure } = reading
+      // Others were answered meanwhile: it is about this name, not about the resolvers.
+      const isAlone = reading.failure.speed === 'away' && answeredMs >= askedMs
+      const failure: Failure = isAlone ? { ...reading.failure, speed: 'busy' } : reading.failure
       if (assembly.setFailed(service, failure)) tell.changed()
       tell.failed(whereOf(service, of), failure)
       return { kind: 'failed', failure }
     }
+    answeredMs = tools.now()
     tell.answered(whereOf(service, of), assembly.setService(service, reading.service), false)
     return { kind: 'read', ttlMs: reading.ttlMs }
   }

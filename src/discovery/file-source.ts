@@ -48,7 +48,9 @@ export const fileTiming: FileTiming = { pollMs: 5000, settleMs: 50, deadlineMs: 
 const MAX_FILE_BYTES = 2 ** 20
 const PIECE_BYTES = 64 * 1024
 /** In a directory where much happens, most of it is not about this file. */
-const READ_RATE: BucketRule = { burst: 3, msPerToken: 500 }
+const READ_RATE: BucketRule = { burst: 5, msPerToken: 100 }
+/** One replacement is several notices. */
+const GATHER_MS = 10
 /** Readings that may differ from each other, one after another, before that is an error. */
 const MAX_READINGS = 20
 
@@ -159,6 +161,7 @@ function fileWatch(
     try {
       while (!signal.aborted) {
         await untilAborted(changes.arm(), signal, undefined)
+        if (hinted) await pause(GATHER_MS, signal)
         const wasHinted = hinted
         hinted = false
         const before: Catalog | null = catalog

@@ -162,6 +162,18 @@ describe('SRV records', () => {
     expect(new Set(dns.asked.map(({ type }) => type))).toEqual(new Set(['SRV']))
   })
 
+  test('whose addresses may have been left out over UDP are asked for over TCP', async () => {
+    const dns = await fake(({ transport }) => ({
+      answers: srv('1 1 80 h1.test'),
+      additional: ['10.0.0.1', '10.0.0.2', ...(transport === 'tcp' ? ['10.0.0.3'] : [])].map((address) => {
+        return { name: 'h1.test', is: `a ${address}` }
+      }),
+    }))
+    const { until, catalogs } = follow(web, [dns.resolver])
+    await until('web', ['10.0.0.1:80*1', '10.0.0.2:80*1', '10.0.0.3:80*1'])
+    expect(catalogs).toHaveLength(1)
+  })
+
   test('without addresses have their targets asked for, IPv6 where there is no IPv4', async () => {
     const dns = await fake(({ name, type }) => {
       if (type === 'SRV') return { answers: srv('1 1 80 h1.test', '1 1 81 h2.test', '1 1 82 h3.test') }
@@ -211,6 +223,17 @@ test('the first catalog carries every service, also one that never answers, with
   expect(service('bad')?.absent).toMatchObject([{ unread: true, reason: expect.stringContaining('REFUSED') }])
   // Part of it is not known: nothing confirms the whole.
   expect(fresh).toBe(0)
+})
+
+test('a name that is met with silence, while another is answered, makes nobody believe that the resolvers are away', async () => {
+  const dns = await fake(({ name }) => (name === 'bad.test' ? null : addresses('10.0.0.1')))
+  const services: DnsOptions['services'] = { ...api, bad: { kind: 'a', name: 'bad.test', port: 1 } }
+  const { errors } = follow(services, [dns.resolver], {}, short)
+  const error = await waitFor('it is told', () => errors[0])
+  expect(error.message).toContain('no answer')
+  expect(error.away).toBeUndefined()
+  dns.respond = () => null
+  await waitFor('all of them are silent: they are away', () => errors.some(({ away }) => away === true))
 })
 
 test('rereading asks now, takes in what it hears, and says whether all answered', async () => {
