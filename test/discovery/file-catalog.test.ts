@@ -39,6 +39,13 @@ describe('what is understood', () => {
       ['web: [fd00::5]:3*1 a:1*1 b:2*1'],
     ],
     ['JSON', '{"services": {"web": [{"address": "10.0.0.1", "port": 80, "weight": 3}]}}', {}, ['web: 10.0.0.1:80*3']],
+    [
+      'a key in JSON that another map has as well',
+      '{"services": {"a": [{"address": "h", "port": 1}, {"address": "h", "port": 2}], "port": []}}',
+      {},
+      ['a: h:1*1 h:2*1', 'port: '],
+    ],
+    ['YAML that begins like JSON', '{services: {web: ["a:1"]}}', {}, ['web: a:1*1']],
     ['services in the order of their names', 'services: {b: [], a: []}', {}, ['a: ', 'b: ']],
     ['an explicit empty catalog', 'services: {}', {}, []],
     [
@@ -113,6 +120,31 @@ describe('what is refused', () => {
       if (typeof each === 'string') expect((problems as string[])[at]).toBe(each)
       else expect((problems as string[])[at]).toMatch(each)
     }
+  })
+
+  test.each<[string, string, (string | RegExp)[]]>([
+    ['a problem has its line', '{"services": {\n "web": [\n  "a"]}}', [/^line 3\|services\.web\[0\]: "a" has no port/]],
+    [
+      'a service that is named twice',
+      '{"services": {"web": [],\n"w\\u0065b": []}}',
+      ['line 2|the key "web" stands twice in one map'],
+    ],
+    [
+      'a key twice in an entry',
+      '{"services": {"web": [{"port": 1, "port": 2}]}}',
+      [/^line 1\|the key "port" stands twice/],
+    ],
+    ['what begins like it and is none', '{"services": {"web": [}', [/^line 1:\d+\|/]],
+    ['a large one that is broken', `{"services": ${' '.repeat(300_000)}`, [/^\|.*JSON/]],
+    ['a large one with a problem', `{"services": ${' '.repeat(300_000)}{"web": 7}}`, [/^\|services\.web: is 7/]],
+  ])('in JSON: %s', (_, text, expected) => {
+    const problems = decode(text) as string[]
+    expect(problems.length).toBeGreaterThanOrEqual(expected.length)
+    for (const [at, each] of expected.entries()) expect(problems[at]).toMatch(each)
+  })
+
+  test('in YAML: more than can be read in a moment', () => {
+    expect(decode(`services: {}\n${'#'.repeat(300_000)}`)).toEqual([expect.stringContaining('must be written as JSON')])
   })
 
   test('one wrong entry makes the whole file wrong, also where it is not routed', () => {

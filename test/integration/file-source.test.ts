@@ -188,7 +188,7 @@ test.each([
     async () => void (await promisify(execFile)('mkfifo', [path])),
     'not a regular file',
   ],
-  ['too large', () => writeFile(path, `# ${'x'.repeat(2 ** 20)}\n${web('a:1')}`), 'larger than 1 MiB'],
+  ['too large', () => writeFile(path, `# ${'x'.repeat(2 ** 21)}\n${web('a:1')}`), 'larger than 2 MiB'],
 ])('what is %s is an error', async (_, make, message) => {
   await make()
   const { errors, catalogs } = follow(lookedAt)
