@@ -37,6 +37,7 @@ const rules: Readonly<Record<string, Rule>> = {
       'discovery/file-document.ts': ['npm:yaml', 'config/yaml.ts'],
       'discovery/file-changes.ts': ['node:fs', 'node:fs/promises', 'node:path'],
       'discovery/file-source.ts': ['node:fs', 'node:fs/promises'],
+      'discovery/dns-connections.ts': ['node:net'],
       'discovery/dns-client.ts': ['node:crypto', 'node:dgram', 'node:dns', 'node:net'],
       'discovery/snapshot-disk.ts': ['node:fs', 'node:fs/promises', 'node:path', 'node:crypto'],
     },

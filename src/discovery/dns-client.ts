@@ -1,6 +1,6 @@
 /**
- * How is a resolver asked? A question over UDP, sent twice, and over TCP when the answer may not be all there is; each
- * with a deadline and a socket of its own, whose port nobody can guess. When a resolver fails the next one is asked, and
+ * How is a resolver asked? A question over UDP, sent twice, from a port that nobody can guess; and over TCP when the answer
+ * may not be all there is, on a connection that serves one question after another. Each has a deadline. When a resolver fails the next one is asked, and
  * stays the first to be asked.
  *
  * An answer of several records is always asked for over TCP: Consul, for one, leaves out over UDP what it finds too many,
@@ -10,7 +10,8 @@
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { getServers } from 'node:dns'
-import { connect, isIP } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
+import { type Spare, spareConnections } from './dns-connections.ts'
 import type { DnsMishap } from './dns-failure.ts'
 import { type DnsMessage, decodeMessage, encodeQuery, type RecordType, typeCodes } from './dns-message.ts'
 
@@ -47,6 +48,8 @@ export interface DnsRefusal {
 export interface DnsClient {
   /** Asks until one resolver answers. Never rejects; aborting `signal` closes the socket and fails. */
   ask(question: Question, signal: AbortSignal): Promise<DnsReply>
+  /** Closes the connections that are kept for the next question. */
+  close(): void
 }
 
 const DNS_PORT = 53
@@ -76,6 +79,7 @@ export function dnsClient(resolvers: readonly Resolver[], deadlines: DnsDeadline
   let first = 0
   /** Questions whose answer was long the last time. */
   const long = new Set<string>()
+  const spare = spareConnections()
 
   async function askOne(resolver: Resolver, question: Question, signal: AbortSignal): Promise<Reply> {
     const key = `${question.type} ${question.name}`
@@ -84,7 +88,7 @@ export function dnsClient(resolvers: readonly Resolver[], deadlines: DnsDeadline
       overUdp = await askUdp(resolver, question, deadlines, signal)
       if (overUdp.kind === 'failed' || !mayLack(overUdp.message)) return overUdp
     }
-    const overTcp = await askTcp(resolver, question, deadlines.deadlineMs, signal)
+    const overTcp = await askTcp(resolver, question, deadlines.deadlineMs, signal, spare)
     if (overTcp.kind === 'heard') {
       if (!mayLack(overTcp.message)) long.delete(key)
       else if (long.size < MAX_REMEMBERED) long.add(key)
@@ -102,6 +106,7 @@ export function dnsClient(resolvers: readonly Resolver[], deadlines: DnsDeadline
   }
 
   return {
+    close: spare.close,
     async ask(question, signal) {
       const failures: DnsRefusal[] = []
       const from = first
@@ -208,13 +213,39 @@ function askUdp(resolver: Resolver, question: Question, deadlines: DnsDeadlines,
   })
 }
 
-function askTcp(resolver: Resolver, question: Question, deadlineMs: number, signal: AbortSignal): Promise<Reply> {
+async function askTcp(
+  resolver: Resolver,
+  question: Question,
+  deadlineMs: number,
+  signal: AbortSignal,
+  spare: Spare,
+): Promise<Reply> {
+  const kept = spare.take(placeOf(resolver))
+  if (kept !== null) {
+    const reply = await askOn(kept, resolver, question, deadlineMs, signal, spare)
+    // The resolver may have closed it in the very moment.
+    if (reply.kind === 'heard' || reply.mishap.kind !== 'network' || signal.aborted) return reply
+  }
+  return askOn(connect(resolver.port, resolver.address), resolver, question, deadlineMs, signal, spare)
+}
+
+function askOn(
+  socket: Socket,
+  resolver: Resolver,
+  question: Question,
+  deadlineMs: number,
+  signal: AbortSignal,
+  spare: Spare,
+): Promise<Reply> {
   const id = randomInt(0x10000)
   const query = encodeQuery(id, question.name, question.type)
+  // An error that nobody listens for would end the process, also where nothing is begun any more.
+  socket.on('error', () => {})
+  if (signal.aborted) socket.destroy()
   return within(deadlineMs, signal, (settle) => {
-    const socket = connect(resolver.port, resolver.address)
     // RFC 1035 section 4.2.2: two bytes of length before each message, so that no answer is larger than 64 KiB.
     let received = Buffer.alloc(0)
+    let isReusable = false
     socket.on('error', (error) => settle(broken(error)))
     socket.on('close', () =>
       settle(broken(Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' }))),
@@ -224,11 +255,14 @@ function askTcp(resolver: Resolver, question: Question, deadlineMs: number, sign
       while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
         const end = 2 + received.readUInt16BE(0)
         const reply = heard(received.subarray(2, end), id, question)
-        if (reply !== null) return settle(reply)
         received = received.subarray(end)
+        if (reply === null) continue
+        isReusable = reply.kind === 'heard' && received.length === 0
+        settle(reply)
+        return
       }
     })
     socket.write(Buffer.concat([Buffer.from([query.length >> 8, query.length & 0xff]), query]))
-    return () => void socket.destroy()
+    return () => (isReusable ? spare.keep(placeOf(resolver), socket) : void socket.destroy())
   })
 }

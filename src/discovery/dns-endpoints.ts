@@ -114,7 +114,9 @@ function withWeights(targets: readonly SrvTarget[], absent: AbsentInstance[]): E
   const areAllZero = targets.every(({ weight }) => weight === 0)
   const hasZero = !areAllZero && targets.some(({ weight }) => weight === 0)
   const places = new Map<string, { endpoint: Omit<Endpoint, 'weight'>; share: number }>()
-  const inOrder = [...targets].sort((a, b) => compareText(a.target, b.target) || b.weight - a.weight)
+  const inOrder = [...targets].sort(
+    (a, b) => compareText(a.target, b.target) || b.weight - a.weight || a.addresses.length - b.addresses.length,
+  )
   for (const { target, addresses, port, weight } of inOrder) {
     const instance = printable(target, MAX_NAME_LENGTH)
     const own = areAllZero ? 1 : weight === 0 ? 1 / ZERO_FRACTION : weight

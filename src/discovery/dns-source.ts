@@ -176,6 +176,7 @@ function dnsWatch(
   return {
     done: Promise.all(loops).then(() => {
       given.removeEventListener('abort', abort)
+      resolvers.close()
       tell.close()
     }),
     async reread(names, until) {
@@ -202,6 +203,7 @@ function paced(client: DnsClient, now: () => number): DnsClient {
   let free = MAX_PARALLEL
   const waiting: (() => void)[] = []
   return {
+    close: client.close,
     async ask(question, signal) {
       if (free > 0) free -= 1
       else await new Promise<void>((resolve) => waiting.push(resolve))

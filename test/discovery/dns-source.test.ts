@@ -146,6 +146,36 @@ describe('over UDP not all may be said', () => {
   })
 })
 
+describe('a connection', () => {
+  const two = ['10.0.0.1:80*1', '10.0.0.2:80*1']
+
+  test('serves one question after another, and is closed with the watch', async () => {
+    const dns = await fake(() => addresses('10.0.0.1', '10.0.0.2'))
+    const { until, stop } = follow(api, [dns.resolver])
+    await until('api', two)
+    await waitFor('it is asked again', () => dns.asked.length > 6)
+    expect(dns.accepted).toBeLessThan(dns.asked.filter(({ transport }) => transport === 'tcp').length)
+    await stop()
+    await waitFor('it is closed', () => dns.connections === 0)
+  })
+
+  test('is given up after a while: what answers there may be a process that knows nothing new', async () => {
+    const dns = await fake(() => addresses('10.0.0.1', '10.0.0.2'))
+    const { errors } = follow(api, [dns.resolver])
+    await waitFor('others are made', () => dns.accepted > 2)
+    expect(errors).toEqual([])
+  })
+
+  test('that the resolver closes after each answer, or in the moment of the next question, is no error', async () => {
+    const dns = await fake(() => addresses('10.0.0.1', '10.0.0.2'))
+    const { until, errors } = follow(api, [dns.resolver])
+    await until('api', two)
+    dns.closesOnQuestion = true
+    await waitFor('new ones are made', () => dns.accepted > 4)
+    expect(errors).toEqual([])
+  })
+})
+
 describe('SRV records', () => {
   const srv = (...list: string[]) => list.map((is) => ({ name: '_http._tcp.web.test', is: `srv ${is}` }))
 

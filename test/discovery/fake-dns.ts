@@ -33,6 +33,11 @@ export interface FakeDns {
   readonly resolver: string
   readonly asked: readonly FakeQuestion[]
   respond: FakeResponder
+  /** True: a connection that has served a question is cut by the next one. */
+  closesOnQuestion: boolean
+  /** Connections so far, and now. */
+  readonly accepted: number
+  readonly connections: number
   stop(): Promise<void>
 }
 
@@ -40,7 +45,18 @@ export interface FakeDns {
 export async function startFakeDns(respond: FakeResponder, { tcp = true } = {}): Promise<FakeDns> {
   const asked: FakeQuestion[] = []
   const connections = new Set<Socket>()
-  const fake = { respond }
+  let accepted = 0
+  const fake = {
+    respond,
+    closesOnQuestion: false,
+    asked,
+    get accepted() {
+      return accepted
+    },
+    get connections() {
+      return connections.size
+    },
+  }
 
   function answer(query: Buffer, transport: 'udp' | 'tcp'): Buffer | null {
     const { name, type, end } = readQuestion(query)
@@ -54,9 +70,16 @@ export async function startFakeDns(respond: FakeResponder, { tcp = true } = {}):
 
   const server = createServer((socket) => {
     connections.add(socket)
+    accepted += 1
+    let served = 0
     socket.on('error', () => {})
     socket.on('close', () => connections.delete(socket))
     socket.on('data', (bytes: Buffer) => {
+      if (fake.closesOnQuestion && served > 0) {
+        socket.destroy()
+        return
+      }
+      served += 1
       const reply = answer(bytes.subarray(2), 'tcp')
       // In two pieces, as the network may cut it.
       if (reply === null) return
@@ -77,7 +100,6 @@ export async function startFakeDns(respond: FakeResponder, { tcp = true } = {}):
   if (!tcp) server.close()
   return Object.assign(fake, {
     resolver: `127.0.0.1:${port}`,
-    asked,
     async stop() {
       for (const socket of connections) socket.destroy()
       if (server.listening) server.close()

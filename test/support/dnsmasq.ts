@@ -3,7 +3,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from './consul.ts'
@@ -17,6 +16,7 @@ export interface DnsmasqServer {
   readonly pid: number | null
   /** Replaces its configuration, lines such as `srv-host=_http._tcp.web.test,a.test,80,1,5`, and starts it again. */
   configure(lines: readonly string[]): Promise<void>
+  /** By default as it wants to be ended: otherwise its processes for TCP connections live on. */
   kill(signal?: NodeJS.Signals): Promise<void>
   start(): Promise<void>
   /** Ends it for good and removes its files. */
@@ -53,21 +53,14 @@ export async function startDnsmasq(lines: readonly string[]): Promise<DnsmasqSer
       tail = (tail + text).slice(-2000)
     })
     child.once('exit', () => alive.delete(child))
-    await waitFor('dnsmasq listens', async () => {
+    // Not by connecting: a process that a killed one has left behind may still accept for a moment.
+    await waitFor('dnsmasq has started', () => {
       if (child.exitCode !== null) throw new Error(`dnsmasq ended at once: ${tail}`)
-      const socket = connect(port, '127.0.0.1')
-      try {
-        await once(socket, 'connect')
-        return true
-      } catch {
-        return undefined
-      } finally {
-        socket.destroy()
-      }
+      return tail.includes('started, version')
     })
   }
 
-  async function kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  async function kill(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = running
     running = null
     if (child === null || child.exitCode !== null) return
