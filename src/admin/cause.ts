@@ -8,7 +8,7 @@ import type { EjectionReason, WithheldReason } from '../balancer/observer.ts'
 import type { Outcome } from '../balancer/outcome.ts'
 import type { OutlierOptions } from '../balancer/outlier-options.ts'
 import type { DrainView, EndpointView } from '../balancer/view.ts'
-import type { CheckFacts, InstanceFacts } from '../discovery/consul-facts.ts'
+import type { CheckFacts, InstanceFacts } from '../discovery/facts.ts'
 import type { SuspectDetail } from './catalog.ts'
 
 /** One request that an endpoint failed. */

@@ -1,7 +1,7 @@
 /** What does the catalog say of an instance, and what does admission make of that? The causes of its side, in order. */
 
 import type { AbsentInstance } from '../balancer/endpoint.ts'
-import type { CheckFacts } from '../discovery/consul-facts.ts'
+import type { CheckFacts } from '../discovery/facts.ts'
 import type { Cause, CauseContext, CheckDetail, InstanceRecord } from './cause.ts'
 import { durationText, isoTime } from './words.ts'
 

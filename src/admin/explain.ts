@@ -5,7 +5,7 @@
 
 import type { OutlierOptions } from '../balancer/outlier-options.ts'
 import type { EndpointState, ServiceView } from '../balancer/view.ts'
-import type { InstanceFacts, ServiceFacts } from '../discovery/consul-facts.ts'
+import type { InstanceFacts, ServiceFacts } from '../discovery/facts.ts'
 import { type CatalogStatus, suspectFinder } from './catalog.ts'
 import type { Cause, CauseContext, CheckDetail, InstanceRecord } from './cause.ts'
 import { catalogCauses, checkDetail } from './explain-catalog.ts'

@@ -13,7 +13,7 @@
  */
 
 import { type Catalog, type CatalogService, sameService } from '../balancer/endpoint.ts'
-import type { Failure } from './consul-failure.ts'
+import type { Failure } from './failure.ts'
 import { compareText } from './untrusted-text.ts'
 
 const ATTEMPTS = 3

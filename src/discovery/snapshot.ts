@@ -17,7 +17,7 @@ import {
   endpointId,
 } from '../balancer/endpoint.ts'
 import { isPort, normalAddress } from './address.ts'
-import { isNameable } from './consul-services.ts'
+import { isNameable } from './names.ts'
 import { compareText, printable } from './untrusted-text.ts'
 
 const FORMAT = 'evenkeel-catalog'

@@ -1,7 +1,7 @@
 /** Where does a catalog come from? The one interface that every source of endpoints implements. */
 
 import type { Catalog } from '../balancer/endpoint.ts'
-import type { ServiceFacts } from './consul-facts.ts'
+import type { ServiceFacts } from './facts.ts'
 
 /** What a source says of how it came by a catalog. */
 export interface Reading {

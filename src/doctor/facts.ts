@@ -4,7 +4,7 @@
  * and routed as they are.
  */
 
-import type { Failure } from '../discovery/consul-failure.ts'
+import type { Failure } from '../discovery/failure.ts'
 import type { Oddity } from '../discovery/oddity.ts'
 
 export interface Facts {

@@ -1,6 +1,6 @@
 /** Can a service be asked for, and is there anybody to answer? Pure. */
 
-import { isNameable } from '../discovery/consul-services.ts'
+import { isNameable } from '../discovery/names.ts'
 import { routeOf } from '../proxy/request-path.ts'
 import type { Facts, InstanceFacts, ServiceFacts } from './facts.ts'
 import { count, type Finding, shownName } from './finding.ts'

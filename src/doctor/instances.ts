@@ -7,14 +7,14 @@
 import { endpointId } from '../balancer/endpoint.ts'
 import { isPort, normalAddress } from '../discovery/address.ts'
 import {
-  badness,
   decodeInstances,
   type InstanceRules,
   isObject,
   type Json,
   readCheck,
   text,
-} from '../discovery/consul-instances.ts'
+} from '../discovery/consul/consul-instances.ts'
+import { badness } from '../discovery/facts.ts'
 import type { Oddity } from '../discovery/oddity.ts'
 import { parseHostPort } from '../discovery/static-source.ts'
 import { printable } from '../discovery/untrusted-text.ts'

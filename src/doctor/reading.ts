@@ -4,11 +4,12 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type AgentAnswer, type AgentClient, agentClient } from '../discovery/agent-client.ts'
-import { type Failure, failureOf, type Mishap } from '../discovery/consul-failure.ts'
-import { isNameable, type NameRules } from '../discovery/consul-services.ts'
-import type { ConsulOptions } from '../discovery/consul-source.ts'
+import { type AgentAnswer, type AgentClient, agentClient } from '../discovery/consul/agent-client.ts'
+import { failureOf, type Mishap } from '../discovery/consul/consul-failure.ts'
+import type { ConsulOptions } from '../discovery/consul/consul-source.ts'
+import type { Failure } from '../discovery/failure.ts'
 import { matchesAny } from '../discovery/glob.ts'
+import { isNameable, type NameRules } from '../discovery/names.ts'
 import { compareText } from '../discovery/untrusted-text.ts'
 import { addressKind } from './address-kind.ts'
 import { countChurn } from './churn.ts'

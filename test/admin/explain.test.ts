@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type ExplainInput, explainService } from '../../src/admin/explain.ts'
 import type { EjectionView, EndpointView, FaultView } from '../../src/balancer/view.ts'
-import type { CheckFacts, InstanceFacts } from '../../src/discovery/consul-facts.ts'
+import type { CheckFacts, InstanceFacts } from '../../src/discovery/facts.ts'
 import { defaults as outlier } from '../balancer/world.ts'
 import { endpointView, plainCatalog, serviceView, suspect } from './fixtures.ts'
 

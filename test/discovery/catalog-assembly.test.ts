@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { CatalogService } from '../../src/balancer/endpoint.ts'
 import { catalogAssembly } from '../../src/discovery/catalog-assembly.ts'
-import type { Failure } from '../../src/discovery/consul-failure.ts'
+import type { Failure } from '../../src/discovery/failure.ts'
 
 const away: Failure = { speed: 'away', message: 'refused', cure: '' }
 const denied: Failure = { speed: 'wrong', message: 'denied', cure: '' }

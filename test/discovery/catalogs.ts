@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { type Catalog, type CatalogService, compareEndpoints, endpointId } from '../../src/balancer/endpoint.ts'
 import { normalAddress } from '../../src/discovery/address.ts'
-import { isNameable } from '../../src/discovery/consul-services.ts'
+import { isNameable } from '../../src/discovery/names.ts'
 import { compareText, printable } from '../../src/discovery/untrusted-text.ts'
 
 const text = fc.string({ unit: 'binary', maxLength: 40 }).map((each) => printable(each, 128))

@@ -2,7 +2,7 @@
 
 import { pino } from 'pino'
 import type { Catalog, CatalogService } from '../../src/balancer/endpoint.ts'
-import { type ConsulDeps, type ConsulOptions, consulSource } from '../../src/discovery/consul-source.ts'
+import { type ConsulDeps, type ConsulOptions, consulSource } from '../../src/discovery/consul/consul-source.ts'
 import type { CatalogSource, SourceError } from '../../src/discovery/source.ts'
 import { waitFor } from '../support/wait.ts'
 

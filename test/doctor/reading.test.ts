@@ -2,7 +2,7 @@
 
 import { createServer, type ServerResponse } from 'node:http'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { ConsulOptions } from '../../src/discovery/consul-source.ts'
+import type { ConsulOptions } from '../../src/discovery/consul/consul-source.ts'
 import { catalogReader, type ReadingOptions } from '../../src/doctor/reading.ts'
 import { freePort } from '../support/consul.ts'
 import { listenOnLoopback } from '../support/loopback.ts'

@@ -1,9 +1,9 @@
 /** Does our source follow a real Consul's DNS and a real dnsmasq, also through their death? */
 
 import { afterEach, describe, expect, test } from 'vitest'
-import type { DnsOptions } from '../../src/discovery/dns-source.ts'
+import type { DnsOptions } from '../../src/discovery/dns/dns-source.ts'
+import { followDns } from '../discovery/dns/follow-dns.ts'
 import type { Followed } from '../discovery/follow.ts'
-import { followDns } from '../discovery/follow-dns.ts'
 import { type ConsulAgent, startConsul } from '../support/consul.ts'
 import { type DnsmasqServer, startDnsmasq } from '../support/dnsmasq.ts'
 import { dnsmasqLacks } from '../support/dnsmasq-binary.ts'

@@ -1,8 +1,8 @@
 /** Does our source follow a real etcd, also through its death, its compactions, its users and its certificates? */
 
 import { afterEach, describe, expect, test } from 'vitest'
+import { followEtcd } from '../discovery/etcd/follow-etcd.ts'
 import type { Followed } from '../discovery/follow.ts'
-import { followEtcd } from '../discovery/follow-etcd.ts'
 import { type EtcdCluster, startEtcd } from '../support/etcd.ts'
 import { etcdLacks } from '../support/etcd-binary.ts'
 import { makeEtcdTls } from '../support/etcd-tls.ts'

@@ -2,8 +2,8 @@
 
 import { createServer, request } from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { followEureka } from '../discovery/eureka/follow-eureka.ts'
 import type { Followed } from '../discovery/follow.ts'
-import { followEureka } from '../discovery/follow-eureka.ts'
 import { freePort } from '../support/consul.ts'
 import { type EurekaServerProcess, findEureka, startEureka, startEurekaClient } from '../support/eureka.ts'
 import { listenOnLoopback } from '../support/loopback.ts'

@@ -2,9 +2,9 @@
 
 import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
-import { consulSource } from '../../src/discovery/consul-source.ts'
-import { planFailover } from '../../src/discovery/failover.ts'
-import { failoverSource } from '../../src/discovery/failover-source.ts'
+import { consulSource } from '../../src/discovery/consul/consul-source.ts'
+import { planFailover } from '../../src/discovery/consul/failover.ts'
+import { failoverSource } from '../../src/discovery/consul/failover-source.ts'
 import { consulDefaults, type Followed, followSource } from '../discovery/follow.ts'
 import { type ConsulAgent, startConsul } from '../support/consul.ts'
 import { waitFor } from '../support/wait.ts'

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createFileSource, type FileOptions, type FileTiming } from '../../src/discovery/file-source.ts'
+import { createFileSource, type FileOptions, type FileTiming } from '../../src/discovery/file/file-source.ts'
 import { type Followed, followSource } from '../discovery/follow.ts'
 import { waitFor } from '../support/wait.ts'
 

@@ -6,9 +6,13 @@ import { createServer } from 'node:http'
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
-import type { AgentAddress } from '../../src/discovery/agent-client.ts'
-import { createRegistration, type Registration, type RegistrationOptions } from '../../src/discovery/registration.ts'
-import { registrationOptions } from '../discovery/registration-options.ts'
+import type { AgentAddress } from '../../src/discovery/consul/agent-client.ts'
+import {
+  createRegistration,
+  type Registration,
+  type RegistrationOptions,
+} from '../../src/discovery/consul/registration.ts'
+import { registrationOptions } from '../discovery/consul/registration-options.ts'
 import { type ConsulAgent, freePort, startConsul } from '../support/consul.ts'
 import { makeConsulTls } from '../support/consul-tls.ts'
 import { listenOnLoopback } from '../support/loopback.ts'

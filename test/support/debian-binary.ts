@@ -1,5 +1,5 @@
 /**
- * Where is a real `consul`, or `prometheus`, to test against? A variable that names it, PATH, this repository's
+ * Where is a real `consul`, `prometheus` or `etcd` to test against? A variable that names it, PATH, this repository's
  * `.cache/`; else Debian's package is fetched into `.cache/`, through the mirror and the keyring that the system already
  * uses, without root and without touching the system's own package lists.
  */
@@ -16,8 +16,8 @@ const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
 /** A package of Debian with programs in it. */
 export interface DebianPackage {
-  /** Its name there, which is that of its main program, too. */
   readonly name: string
+  /** What is in it; the main one first. */
   readonly programs: readonly string[]
   /** The environment variable that may name the main program; the others are looked for beside it. */
   readonly variable: string
@@ -42,7 +42,7 @@ export function findProgram(from: DebianPackage, program: string): Promise<strin
 async function locate(from: DebianPackage, program: string): Promise<string> {
   const named = process.env[from.variable]
   if (named !== undefined && named !== '') {
-    const path = program === from.name ? named : join(dirname(named), program)
+    const path = program === from.programs[0] ? named : join(dirname(named), program)
     if (await executable(path)) return path
     throw new Error(`By ${from.variable} it is ${path}, which is not an executable file.`)
   }
@@ -71,7 +71,49 @@ async function executable(path: string): Promise<boolean> {
 }
 
 /** Builds in a folder of its own and renames the result into place, so that two test workers may do it at once. */
-async function fetchPackage({ name, programs, suite: wanted }: DebianPackage): Promise<void> {
+async function fetchPackage({ name, programs, suite }: DebianPackage): Promise<void> {
+  await unpacked([name], suite, async (root) => {
+    for (const program of programs) {
+      const binary = join(root, 'usr/bin', program)
+      await chmod(binary, 0o755)
+      await rename(binary, join(CACHE, program))
+    }
+  })
+}
+
+/**
+ * A folder with these packages of Debian unpacked in it, as below `/`: `.cache/<name>/`. Nothing in them is run.
+ * @param suite the release to fetch them from; null: that of this machine
+ * @throws one sentence that says why they are not to be had
+ */
+export async function debianTree(name: string, packages: readonly string[], suite: string | null): Promise<string> {
+  const target = join(CACHE, name)
+  const isThere = () =>
+    access(target).then(
+      () => true,
+      () => false,
+    )
+  if (await isThere()) return target
+  try {
+    await unpacked(packages, suite, async (root) => {
+      await rename(root, target).catch(async (error: unknown) => {
+        // Another worker was faster.
+        if (!(await isThere())) throw error
+      })
+    })
+  } catch (error) {
+    const why = (error instanceof Error ? error.message : String(error)).trim().split('\n').at(-1)
+    throw new Error(`${name} could not be fetched from Debian's archive (${why}).`)
+  }
+  return target
+}
+
+/** Fetches and unpacks packages; what `use` leaves of them is deleted. */
+async function unpacked(
+  packages: readonly string[],
+  wanted: string | null,
+  use: (root: string) => Promise<void>,
+): Promise<void> {
   const mirror = await debianMirror()
   const suite = wanted ?? (await ownSuite())
   await mkdir(CACHE, { recursive: true })
@@ -91,15 +133,12 @@ async function fetchPackage({ name, programs, suite: wanted }: DebianPackage): P
     }
     const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
     await run('apt-get', ['-qq', ...options, 'update'], { cwd: folder })
-    await run('apt-get', ['-qq', ...options, 'download', name], { cwd: folder })
-    const archive = (await readdir(folder)).find((file) => file.endsWith('.deb'))
-    if (archive === undefined) throw new Error(`the mirror has no package ${name} in ${suite}`)
-    await run('dpkg', ['-x', join(folder, archive), join(folder, 'root')])
-    for (const program of programs) {
-      const binary = join(folder, 'root/usr/bin', program)
-      await chmod(binary, 0o755)
-      await rename(binary, join(CACHE, program))
-    }
+    await run('apt-get', ['-qq', ...options, 'download', ...packages], { cwd: folder })
+    const root = join(folder, 'root')
+    const archives = (await readdir(folder)).filter((file) => file.endsWith('.deb'))
+    if (archives.length < packages.length) throw new Error(`the mirror lacks one of ${packages.join(', ')} in ${suite}`)
+    for (const archive of archives) await run('dpkg', ['-x', join(folder, archive), root])
+    await use(root)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -5,15 +5,14 @@
  */
 
 import { execFile } from 'node:child_process'
-import { access, constants, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { mirrorIn } from './debian-binary.ts'
+import { debianTree } from './debian-binary.ts'
 
 const run = promisify(execFile)
 const CACHE = fileURLToPath(new URL('../../.cache/', import.meta.url))
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 const SUITE = 'bookworm'
 const PACKAGES = [
   ...['dnsmasq-base', 'libnftables1', 'libnetfilter-conntrack3', 'libnftnl11', 'libmnl0', 'libxtables12'],
@@ -60,7 +59,7 @@ async function locate(): Promise<Dnsmasq> {
   const root = join(CACHE, 'dnsmasq')
   const cached = { path: join(root, 'usr/sbin/dnsmasq'), libraries: join(root, 'usr/lib/x86_64-linux-gnu') }
   try {
-    if (!(await executable(cached.path))) await fetchPackages(root)
+    await debianTree('dnsmasq', PACKAGES, SUITE)
     await run(cached.path, ['--version'], { env: { ...process.env, LD_LIBRARY_PATH: cached.libraries } })
   } catch (error) {
     const why = (error instanceof Error ? error.message : String(error)).trim().split('\n').at(-1)
@@ -74,48 +73,4 @@ async function executable(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-/** Builds in a folder of its own and renames the result into place, so that two test workers may do it at once. */
-async function fetchPackages(target: string): Promise<void> {
-  const mirror = await debianMirror()
-  await mkdir(CACHE, { recursive: true })
-  const folder = await mkdtemp(join(CACHE, 'fetch-'))
-  try {
-    for (const sub of ['lists/partial', 'cache/archives/partial']) await mkdir(join(folder, sub), { recursive: true })
-    const list = join(folder, 'sources.list')
-    await writeFile(list, `deb [signed-by=${KEYRING}] ${mirror} ${SUITE} main\n`)
-    const settings = {
-      'Dir::Etc::SourceList': list,
-      'Dir::Etc::SourceParts': '-',
-      'Dir::State::Lists': join(folder, 'lists'),
-      'Dir::Cache': join(folder, 'cache'),
-      'Acquire::Languages': 'none',
-      'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled': 'false',
-      'Debug::NoLocking': '1',
-    }
-    const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
-    await run('apt-get', ['-qq', ...options, 'update'], { cwd: folder })
-    await run('apt-get', ['-qq', ...options, 'download', ...PACKAGES], { cwd: folder })
-    const root = join(folder, 'root')
-    for (const archive of await readdir(folder)) {
-      if (archive.endsWith('.deb')) await run('dpkg', ['-x', join(folder, archive), root])
-    }
-    await rename(root, target).catch(async (error: unknown) => {
-      if (!(await executable(join(target, 'usr/sbin/dnsmasq')))) throw error
-    })
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
-}
-
-async function debianMirror(): Promise<string> {
-  const parts = await readdir('/etc/apt/sources.list.d').catch(() => [])
-  const files = ['/etc/apt/sources.list', ...parts.sort().map((name) => join('/etc/apt/sources.list.d', name))]
-  for (const file of files) {
-    if (!/\.(list|sources)$/.test(file)) continue
-    const mirror = mirrorIn(await readFile(file, 'utf8').catch(() => ''))
-    if (mirror !== null) return mirror
-  }
-  throw new Error('this system has no Debian mirror to fetch it from')
 }
