@@ -28,6 +28,7 @@ import { settingsOf } from './config/in-effect.ts'
 import { nearest } from './config/keys.ts'
 import { restartOnlyChanges } from './config/reload.ts'
 import { createRegistration, type Registration } from './discovery/consul/registration.ts'
+import { createPushCatalog } from './discovery/push/push-catalog.ts'
 import { createFollowing } from './following.ts'
 import { createAccessLog, type LogLevel } from './log.ts'
 import { httpProxyEngine } from './proxy/engines/http-proxy.ts'
@@ -143,7 +144,9 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     onFailure: (err) => log.error({ err }, 'the data port failed to take a connection'),
   })
 
+  const pushed = createPushCatalog(() => settings.config.discovery.push)
   const following = createFollowing({
+    pushed,
     log,
     now,
     config: () => settings.config,
@@ -268,7 +271,7 @@ function register(config: Config, ports: { port: number; adminPort: number }, lo
 /** A new config, but for what was decided at the start: `/api/config` shows what is in effect. */
 function withWhatIsBound(running: Config, config: Config): Config {
   const { listen, workers, engine, limits, register } = running
-  const { source, snapshot } = running.discovery
+  const { snapshot } = running.discovery
   return {
     ...config,
     listen,
@@ -277,7 +280,7 @@ function withWhatIsBound(running: Config, config: Config): Config {
     engine,
     limits,
     register,
-    discovery: { ...config.discovery, source, snapshot },
+    discovery: { ...config.discovery, snapshot },
   }
 }
 

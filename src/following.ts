@@ -14,6 +14,7 @@ import type { Baseline, Decision } from './discovery/admission.ts'
 import { type AdmittedListeners, admitting } from './discovery/admitting.ts'
 import type { ServiceFacts } from './discovery/facts.ts'
 import { createFreshness, type Freshness } from './discovery/freshness.ts'
+import type { PushCatalog } from './discovery/push/push-catalog.ts'
 import { openSnapshot, type SnapshotRead } from './discovery/snapshot-file.ts'
 import type { SourceError } from './discovery/source.ts'
 import { catalogKey, routedPart, sourceOf } from './sources.ts'
@@ -26,6 +27,8 @@ export interface FollowingDeps {
   readonly config: () => Config
   readonly vitals: (service: string, endpoint: string) => Vitals | null
   readonly traffic: () => ReadonlyMap<string, number>
+  /** What services have said of themselves; it outlives a change of source. */
+  readonly pushed: PushCatalog
   /** The catalog to route by from now on; false: nothing changed by it. */
   readonly use: (catalog: Catalog) => boolean
   /** What came of an answer or a failure of the source. */

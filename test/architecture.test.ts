@@ -40,7 +40,8 @@ const rules: Readonly<Record<string, Rule>> = {
       'discovery/file/file-changes.ts': ['node:fs', 'node:fs/promises', 'node:path'],
       'discovery/file/file-source.ts': ['node:fs', 'node:fs/promises'],
       'discovery/dns/dns-connections.ts': ['node:net'],
-      'discovery/dns/dns-client.ts': ['node:crypto', 'node:dgram', 'node:dns', 'node:net'],
+      'discovery/dns/dns-resolvers.ts': ['node:dns', 'node:net'],
+      'discovery/dns/dns-client.ts': ['node:crypto', 'node:dgram', 'node:net'],
       'discovery/snapshot-disk.ts': ['node:fs', 'node:fs/promises', 'node:path', 'node:crypto'],
     },
   },
@@ -72,7 +73,13 @@ const rules: Readonly<Record<string, Rule>> = {
     values: ['config/', 'npm:zod', 'npm:yaml', 'node:fs', 'node:net', 'node:path'],
     types: parts,
     // A static endpoint is judged by the one who will read it.
-    files: { 'config/leaves.ts': ['discovery/static-source.ts'] },
+    files: {
+      'config/leaves.ts': [
+        ...['static-source', 'dns/dns-message', 'dns/dns-resolvers', 'zookeeper/connect-string'].map(
+          (name) => `discovery/${name}.ts`,
+        ),
+      ],
+    },
   },
   'workers/': { values: ['workers/', 'node:cluster'], types: [...parts, 'npm:pino'] },
   'doctor/': {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
 import type { Catalog } from '../src/balancer/endpoint.ts'
+import { createPushCatalog } from '../src/discovery/push/push-catalog.ts'
 import { encodeSnapshot } from '../src/discovery/snapshot.ts'
 import { createFollowing } from '../src/following.ts'
 import { configOf } from './config/support.ts'
@@ -52,6 +53,7 @@ function followed(consul: string, snapshot: string, more = '', admission = '{}')
     config: () => config,
     vitals: () => null,
     traffic: () => new Map(),
+    pushed: createPushCatalog(() => config.discovery.push),
     use: (catalog) => catalogs.push(catalog) > 0,
     onResult: () => {},
     onDecisions: () => {},

@@ -69,7 +69,7 @@ async function gather(config: Config, options: DoctorOptions, show: (text: strin
   const { basePath } = config.routing
   const base = { basePath, only: options.service }
 
-  if (config.discovery.source === 'static') {
+  if (config.discovery.sources.every((source) => source === 'static')) {
     const listed = staticServices(config, connectTimeoutMs)
     const services = listed.filter(({ name }) => options.service === null || name === options.service)
     return {

@@ -23,7 +23,7 @@ export async function serve(options: ServeOptions): Promise<number> {
   const log = createLog({ level: loaded.config.log.level })
   const ended = untilSignal(log)
   try {
-    log.log.info({ version, config: loaded.file, source: loaded.config.discovery.source }, 'evenkeel starts')
+    log.log.info({ version, config: loaded.file, source: loaded.config.discovery.sources }, 'evenkeel starts')
     let app: App | null = null
     let isHungUp = false
     const onHangUp = (): void => {

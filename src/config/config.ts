@@ -3,12 +3,11 @@
 import type { OutlierOptions } from '../balancer/outlier-options.ts'
 import type { BalancingOptions } from '../balancer/slow-start.ts'
 import type { AdmissionOptions } from '../discovery/admission.ts'
-import type { ConsulOptions } from '../discovery/consul/consul-source.ts'
 import type { RegistrationOptions } from '../discovery/consul/registration.ts'
-import type { StaticOptions } from '../discovery/static-source.ts'
 import type { LimitOptions } from '../proxy/exchange.ts'
 import type { UpstreamOptions } from '../proxy/policy.ts'
 import type { RetryOptions } from '../proxy/retry.ts'
+import type { DiscoveryOptions } from './discovery-options.ts'
 
 export interface Address {
   readonly host: string
@@ -55,13 +54,7 @@ export interface Config {
   readonly admin: AdminOptions
   readonly workers: 1
   readonly engine: 'http-proxy' | 'wire'
-  readonly discovery: {
-    readonly source: 'consul' | 'static'
-    /** Path of the file that keeps the last good catalog; null: none is kept. */
-    readonly snapshot: string | null
-    readonly consul: ConsulOptions
-    readonly static: StaticOptions
-  }
+  readonly discovery: DiscoveryOptions
   readonly admission: AdmissionOptions
   readonly routing: RoutingOptions
   readonly balancing: BalancingOptions

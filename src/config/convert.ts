@@ -4,20 +4,10 @@ import type { OutlierOptions } from '../balancer/outlier-options.ts'
 import type { LimitOptions } from '../proxy/exchange.ts'
 import type { UpstreamOptions } from '../proxy/policy.ts'
 import type { Config, ServiceOverrides } from './config.ts'
-import { withoutCredentials } from './problem.ts'
+import { hidden, type ReadPaths, redactedDiscovery, toDiscovery } from './discovery-options.ts'
 import { defaultFaultRate, type FileConfig } from './schema.ts'
+import { byName, inside, outside, type Show, type Table } from './tables.ts'
 import { formatDuration, formatShare, formatSize } from './units.ts'
-
-/** What the files hold that `discovery.consul.tls` names. */
-export interface ReadFiles {
-  readonly ca: string | null
-  readonly cert: string | null
-  readonly key: string | null
-}
-
-type Show = (value: never) => unknown
-type Table = Readonly<Record<string, { readonly as: string; readonly show: Show }>>
-type Inside<V, T extends Table> = { [K in keyof V as K extends keyof T ? T[K]['as'] : never]: V[K] }
 
 const asIs: Show = (value) => value
 const orNull =
@@ -96,7 +86,7 @@ const shutdown = {
 } as const satisfies Table
 
 /** The options of every part, from a file that was accepted. Maps by service name have no prototype. */
-export function toConfig(file: FileConfig, tls: ReadFiles, snapshot: string | null): Config {
+export function toConfig(file: FileConfig, read: ReadPaths): Config {
   const forAll: OutlierOptions = inside(
     { ...file.outlier, faultRate: file.outlier.faultRate === null ? null : inside(file.outlier.faultRate, faultRate) },
     outlier,
@@ -108,12 +98,7 @@ export function toConfig(file: FileConfig, tls: ReadFiles, snapshot: string | nu
     admin: file.admin,
     workers: file.workers,
     engine: file.engine,
-    discovery: {
-      source: file.discovery.source,
-      snapshot,
-      consul: { ...file.discovery.consul, tls },
-      static: { services: byName(file.discovery.static.services, (endpoints) => endpoints) },
-    },
+    discovery: toDiscovery(file.discovery, read),
     admission: inside(file.admission, admission),
     routing: file.routing,
     balancing: inside(file.balancing, balancing),
@@ -152,25 +137,12 @@ function toOverrides(service: FileConfig['services'][string], forAll: OutlierOpt
  * `***`, and a certificate is told by its length.
  */
 export function redactedConfig(config: Config): Record<string, unknown> {
-  const { consul } = config.discovery
-  const hidden = (secret: string | null) => (secret === null ? null : '***')
-  const pem = (text: string | null) => (text === null ? null : `(PEM text of ${text.length} characters)`)
   return {
     listen: { ...config.listen },
     admin: { ...config.admin, token: hidden(config.admin.token) },
     workers: config.workers,
     engine: config.engine,
-    discovery: {
-      source: config.discovery.source,
-      snapshot: config.discovery.snapshot,
-      consul: {
-        ...consul,
-        address: withoutCredentials(consul.address),
-        token: hidden(consul.token),
-        tls: { ca: pem(consul.tls.ca), cert: pem(consul.tls.cert), key: hidden(consul.tls.key) },
-      },
-      static: { services: byName(config.discovery.static.services, (endpoints) => endpoints) },
-    },
+    discovery: redactedDiscovery(config.discovery),
     admission: outside(config.admission, admission),
     routing: { ...config.routing },
     balancing: outside(config.balancing, balancing),
@@ -194,24 +166,6 @@ export function redactedConfig(config: Config): Record<string, unknown> {
       failover: service.failover,
     })),
   }
-}
-
-function inside<V extends object, const T extends Table>(value: V, table: T): Inside<V, T> {
-  const entries = Object.entries(value).map(([key, item]) => [table[key]?.as ?? key, item])
-  return Object.fromEntries(entries) as Inside<V, T>
-}
-
-function outside(value: object, table: Table): Record<string, unknown> {
-  const options = new Map(Object.entries(value))
-  const told = Object.entries(table).filter(([, { as }]) => options.has(as))
-  return Object.fromEntries(told.map(([key, { as, show }]) => [key, show(options.get(as) as never)]))
-}
-
-/** Without a prototype, so that looking up a service called `constructor` finds nothing. */
-function byName<V, R>(record: Readonly<Record<string, V>>, convert: (value: V) => R): Record<string, R> {
-  const result: Record<string, R> = Object.create(null)
-  for (const [name, value] of Object.entries(record)) result[name] = convert(value)
-  return result
 }
 
 /** The shortest list of statuses and ranges that names what the predicate does. */

@@ -2,7 +2,10 @@
 
 import { BlockList, isIP } from 'node:net'
 import { z } from 'zod'
+import { isDnsName } from '../discovery/dns/dns-message.ts'
+import { parseResolver } from '../discovery/dns/dns-resolvers.ts'
 import { parseHostPort } from '../discovery/static-source.ts'
+import { parseConnectString } from '../discovery/zookeeper/connect-string.ts'
 import { formatDuration, formatSize, parseDuration, parseShare, parseSize } from './units.ts'
 
 const day = 24 * 3_600_000
@@ -153,3 +156,53 @@ export function word<const T extends readonly [string, ...string[]]>(...words: T
 export function listOf<T extends z.ZodType>(item: T, example: string) {
   return z.array(item, { error: `a list, e.g. ${example}` })
 }
+
+/** One of a few words, or a list of them, each once: always a list afterwards. */
+export function someOf<const T extends readonly string[]>(words: T) {
+  const known: readonly unknown[] = words
+  const isList = (value: unknown) =>
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((item, at) => known.includes(item) && value.indexOf(item) === at)
+  const list = z.custom<readonly T[number][]>(
+    isList,
+    `one of ${words.join(', ')}, or a list of them, none of them twice`,
+  )
+  return z.preprocess((value) => (typeof value === 'string' ? [value] : value), list)
+}
+
+/** A server's URL with its path, and perhaps with a user and a password. */
+export const serverUrl = textThat(isServerUrl, 'an http:// or https:// URL, e.g. http://127.0.0.1:8761/eureka')
+
+function isServerUrl(text: string): boolean {
+  if (!/^https?:\/\/[^\s\\?#]+$/i.test(text) || !URL.canParse(text)) return false
+  const url = new URL(text)
+  return url.hostname !== '' && url.port !== '0'
+}
+
+/** `/services`: starts with a slash, and does not end with one. */
+export const prefix = textThat(
+  (text) => /^(\/[^/\s]+)+$/.test(text),
+  'a path that starts with a slash and ends without one, e.g. /services',
+)
+
+/** ZooKeeper's way to name an ensemble. */
+export const connectString = textThat(
+  (text) => parseConnectString(text) !== null,
+  'host:port of each server, separated by commas, and perhaps a path behind them, e.g. zk1:2181,zk2:2181',
+)
+
+export const userAndPassword = textThat((text) => /^[^:\s]+:\S+$/.test(text), 'null or user:password')
+
+export const dockerHost = textThat(
+  (text) =>
+    /^unix:\/\/\/\S+$/.test(text) || (/^tcp:\/\/[^\s/?#@]+$/.test(text) && isOrigin(text.replace('tcp', 'http'))),
+  'unix:///path/of/docker.sock or tcp://host:port',
+)
+
+export const dnsName = textThat(isDnsName, 'a name in DNS, e.g. _http._tcp.web.example')
+
+export const resolver = textThat(
+  (text) => parseResolver(text) !== null,
+  'the address of a resolver, e.g. 10.0.0.2, 10.0.0.2:53 or [fd00::2]:53',
+)

@@ -7,7 +7,8 @@ import { dirname, resolve } from 'node:path'
 import type { z } from 'zod'
 import { contradictions } from './checks.ts'
 import type { Config } from './config.ts'
-import { type ReadFiles, toConfig } from './convert.ts'
+import { toConfig } from './convert.ts'
+import { type ReadPaths, type ReadTls, tlsSections } from './discovery-options.ts'
 import { configVariable, readEnvironment } from './env.ts'
 import { type ConfigFile, parseConfigText, readBounded, readConfigFile, reasonOf } from './file.ts'
 import { type FlagValues, readFlags } from './flags.ts'
@@ -75,8 +76,7 @@ function judge(
   if (!parsed.success) {
     return { ok: false, problems: [...problems, ...parsed.error.issues.flatMap((issue) => tell(issue, merged))] }
   }
-  const tls = readTls(parsed.data, merged, name, problems)
-  const config = toConfig(parsed.data, tls, snapshotPath(parsed.data, merged, name))
+  const config = toConfig(parsed.data, readPaths(parsed.data, merged, name, problems))
   problems.push(...contradictions(config, (path) => merged.from(path)))
   return problems.length > 0 ? { ok: false, problems } : { ok: true, config: deepFreeze(config), file: name }
 }
@@ -94,10 +94,16 @@ function tell(issue: z.core.$ZodIssue, merged: Merged): readonly Problem[] {
   return [problemAt(path, found, `must be ${allowed}`, merged.from(path))]
 }
 
-/** As with the files of TLS: a path in the config file is relative to that file. */
-function snapshotPath({ discovery: { snapshot } }: FileConfig, merged: Merged, name: string | null): string | null {
-  if (snapshot === null) return null
-  return pathFrom(snapshot, merged.from(['discovery', 'snapshot']), name)
+/** Paths in the config file are relative to that file, others to where we run. */
+function readPaths({ discovery }: FileConfig, merged: Merged, name: string | null, problems: Problem[]): ReadPaths {
+  const located = (given: string | null, ...path: string[]) =>
+    given === null ? null : pathFrom(given, merged.from(['discovery', ...path]), name)
+  const tls = tlsSections.map((section) => [section, readTls(section, discovery[section].tls, merged, name, problems)])
+  return {
+    tls: Object.fromEntries(tls),
+    snapshot: located(discovery.snapshot, 'snapshot'),
+    file: located(discovery.file.path, 'file', 'path'),
+  }
 }
 
 /** @param from who named the path */
@@ -105,12 +111,11 @@ function pathFrom(given: string, from: string, name: string | null): string {
   return from.startsWith('file') && name !== null ? resolve(dirname(name), given) : given
 }
 
-/** Reads the files of `discovery.consul.tls`: a path in the config file is relative to that file, others to where we run. */
-function readTls(config: FileConfig, merged: Merged, name: string | null, problems: Problem[]): ReadFiles {
-  const read = (key: keyof ReadFiles): string | null => {
-    const given = config.discovery.consul.tls[key]
+function readTls(section: string, named: ReadTls, merged: Merged, name: string | null, problems: Problem[]): ReadTls {
+  const read = (key: keyof ReadTls): string | null => {
+    const given = named[key]
     if (given === null) return null
-    const path = ['discovery', 'consul', 'tls', key]
+    const path = ['discovery', section, 'tls', key]
     const from = merged.from(path)
     const complain = (message: string) => {
       problems.push(problemAt(path, given, message, from))

@@ -13,7 +13,6 @@ const boundAtStart: readonly string[] = [
   'engine',
   'limits',
   'register',
-  'discovery.source',
   'discovery.snapshot',
 ]
 

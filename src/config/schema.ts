@@ -5,13 +5,13 @@
  * shares, still under the file's names. `convert.ts` turns that into the options of the parts.
  */
 
-import { z } from 'zod'
+import type { z } from 'zod'
+import { discoverySection } from './discovery-schema.ts'
 import {
   basePath,
   cidr,
   duration,
   host,
-  hostPort,
   listOf,
   nonEmpty,
   nonEmptyOrNull,
@@ -28,40 +28,7 @@ import {
   whole,
   word,
 } from './leaves.ts'
-
-type Shape = Readonly<Record<string, z.ZodType>>
-type WithDefaults<S extends Shape> = { [K in keyof S]: z.ZodPrefault<S[K]> }
-type AllOptional<S extends Shape> = { [K in keyof S]: z.ZodExactOptional<S[K]> }
-
-function map<S extends Shape>(shape: S, change: (leaf: z.ZodType, key: string) => z.ZodType): unknown {
-  return Object.fromEntries(Object.entries(shape).map(([key, leaf]) => [key, change(leaf, key)]))
-}
-
-function keyed<S extends Shape>(shape: S) {
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'invalid_type' ? `a section with the keys ${Object.keys(shape).join(', ')}` : undefined,
-  })
-}
-
-/** A section with nothing in it but comments is read by YAML as null: it means what an absent one means. */
-function orEmpty<T extends z.ZodType>(schema: T) {
-  return z.preprocess((value) => value ?? {}, schema)
-}
-
-/** Every key has its default, in the file's own units. */
-function complete<S extends Shape>(shape: S, defaults: { [K in keyof S]: z.input<S[K]> }) {
-  return keyed(map(shape, (leaf, key) => leaf.prefault(defaults[key] as never)) as WithDefaults<S>)
-}
-
-function section<S extends Shape>(shape: S, defaults: { [K in keyof S]: z.input<S[K]> }) {
-  return orEmpty(complete(shape, defaults)).prefault({})
-}
-
-/** The same keys, none of them needed: what a service may say otherwise. */
-function partial<S extends Shape>(shape: S) {
-  return keyed(map(shape, (leaf) => leaf.exactOptional()) as AllOptional<S>)
-}
+import { byService, complete, keyed, orEmpty, partial, section } from './sections.ts'
 
 const upstream = {
   keepAlive: toggle,
@@ -81,8 +48,6 @@ const completeFaultRate = complete(faultRate, { threshold: '50%', minRequests: 2
 
 /** What a service starts from that names a part of its fault rate where all others have none. */
 export const defaultFaultRate = completeFaultRate.parse({})
-
-const noTls = { ca: null, cert: null, key: null }
 
 const outlier = {
   enforce: toggle,
@@ -113,51 +78,13 @@ const serviceSection = orEmpty(
   }),
 )
 
-function byService<T extends z.ZodType>(of: T) {
-  return orEmpty(z.record(serviceNameText, of, { error: 'a map of service names' })).prefault({})
-}
-
 /** The whole file. Parsing `{}` gives every default. */
 export const fileSchema = keyed({
   listen: section({ host, port }, { host: '0.0.0.0', port: 8080 }),
   admin: section({ host, port, token: token.nullable() }, { host: '127.0.0.1', port: 8081, token: null }),
   workers: only(1, 'several workers come in a later version').prefault(1),
   engine: word('http-proxy', 'wire').prefault('wire'),
-  discovery: orEmpty(
-    keyed({
-      source: word('consul', 'static').prefault('consul'),
-      snapshot: nonEmptyOrNull.prefault(null),
-      consul: section(
-        {
-          address: origin,
-          token: token.nullable(),
-          datacenter: nonEmptyOrNull,
-          namespace: nonEmptyOrNull,
-          stale: toggle,
-          include: listOf(nonEmpty, "['*']"),
-          exclude: listOf(nonEmpty, '[consul]'),
-          tag: nonEmptyOrNull,
-          includeWarning: toggle,
-          maxWatches: whole(0, 10_000),
-          tls: section({ ca: nonEmptyOrNull, cert: nonEmptyOrNull, key: nonEmptyOrNull }, noTls),
-        },
-        {
-          address: 'http://127.0.0.1:8500',
-          token: null,
-          datacenter: null,
-          namespace: null,
-          stale: true,
-          include: ['*'],
-          exclude: ['consul'],
-          tag: null,
-          includeWarning: true,
-          maxWatches: 128,
-          tls: {},
-        },
-      ),
-      static: orEmpty(keyed({ services: byService(listOf(hostPort, "['10.0.0.5:8080']")) })).prefault({}),
-    }),
-  ).prefault({}),
+  discovery: discoverySection,
   admission: section({ enabled: toggle, hold: duration(100) }, { enabled: true, hold: '10s' }),
   routing: section({ basePath, stripPrefix: toggle }, { basePath: '', stripPrefix: true }),
   balancing: section(balancing, { slowStart: null }),

@@ -26,7 +26,42 @@ describe('one value is refused', () => {
     ['workers: auto', 'workers: found "auto", must be 1: several workers come in a later version'],
     ['engine: wires', 'engine: found "wires", must be one of http-proxy, wire'],
     ['log: {level: loud}', 'log.level: found "loud", must be one of trace, debug, info, warn, error, fatal, silent'],
-    ['discovery: {source: dns}', 'discovery.source: found "dns", must be one of consul, static'],
+    [
+      'discovery: {source: k8s}',
+      'discovery.source: found "k8s", must be one of consul, eureka, etcd, zookeeper, swarm, dns, file, push, static, or a list of them, none of them twice',
+    ],
+    [
+      'discovery: {source: []}',
+      'discovery.source: found [], must be one of consul, eureka, etcd, zookeeper, swarm, dns, file, push, static, or a list of them, none of them twice',
+    ],
+    [
+      'discovery: {source: [etcd, consul, etcd]}',
+      'discovery.source: found ["etcd","consul","etcd"], must be one of consul, eureka, etcd, zookeeper, swarm, dns, file, push, static, or a list of them, none of them twice',
+    ],
+    ['discovery: {source: file}', 'discovery.file.path: found null, must name a file, for discovery.source has file'],
+    [
+      'discovery: {source: [consul, dns]}',
+      'discovery.dns.services: found {}, must name a service at least, for discovery.source has dns',
+    ],
+    [
+      'discovery: {dns: {services: {web: {a: web.example}}}}',
+      'discovery.dns.services.web: found {"a":"web.example"}, must be { srv: NAME }, { a: NAME, port: N } or { aaaa: NAME, port: N }',
+    ],
+    ['discovery: {eureka: {urls: []}}', 'discovery.eureka.urls: found [], must be at least one URL'],
+    ['discovery: {eureka: {user: a}}', 'discovery.eureka.password: found null, must be given along with user'],
+    [
+      'discovery: {etcd: {tls: {cert: null, key: null}, password: secret}}',
+      'discovery.etcd.user: found null, must be given along with password',
+    ],
+    [
+      'discovery: {zookeeper: {connect: "zk1:2181,:1"}}',
+      'discovery.zookeeper.connect: found "zk1:2181,:1", must be host:port of each server, separated by commas, and perhaps a path behind them, e.g. zk1:2181,zk2:2181',
+    ],
+    ['discovery: {zookeeper: {auth: me}}', 'discovery.zookeeper.auth: found ***, must be null or user:password'],
+    [
+      'discovery: {swarm: {host: /var/run/docker.sock}}',
+      'discovery.swarm.host: found "/var/run/docker.sock", must be unix:///path/of/docker.sock or tcp://host:port',
+    ],
     ['upstream: {connectTimeout: 2}', `upstream.connectTimeout: found 2, ${duration}`],
     ['upstream: {connectTimeout: 0s}', `upstream.connectTimeout: found "0s", ${duration}`],
     ['upstream: {connectTimeout: 25h}', `upstream.connectTimeout: found "25h", ${duration}`],

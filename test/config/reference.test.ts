@@ -29,13 +29,13 @@ describe('config/evenkeel.yaml', () => {
 
   test('marks as needing a restart the sections that do', () => {
     const marked = [...text.matchAll(/\(restart\)\n\s*(\w+):/g)].map(([, key]) => key)
-    expect(marked).toEqual(['listen', 'host', 'port', 'workers', 'engine', 'source', 'snapshot', 'limits', 'register'])
+    expect(marked).toEqual(['listen', 'host', 'port', 'workers', 'engine', 'snapshot', 'limits', 'register'])
   })
 })
 
 test('config/static.example.yaml is accepted, and routes what it lists', () => {
   const { discovery } = accepted(checkConfigFile(fileOf('static.example.yaml')))
-  expect(discovery.source).toBe('static')
+  expect(discovery.sources).toEqual(['static'])
   expect(Object.keys(discovery.static.services)).toEqual(['accountservice', 'quotes-service'])
 })
 

@@ -55,7 +55,7 @@ describe('a change needs a restart', () => {
     ['of nothing', '', []],
     ['of a port', 'listen: {port: 1}', ['listen.port']],
     ['of both hosts', 'listen: {host: "::"}\nadmin: {host: "::"}', ['listen.host', 'admin.host']],
-    ['of the source', 'discovery: {source: static}', ['discovery.source']],
+    ['of no source', 'discovery: {source: [static, consul]}', []],
     ['of limits', 'limits: {bodyBytes: 1MiB, headerCount: 5}', ['limits.headerCount', 'limits.bodyBytes']],
     ['of nothing in Consul', 'discovery: {consul: {address: "http://a:1", token: t}}', []],
     ['of no static service', 'discovery: {static: {services: {a: ["10.0.0.1:80"]}}}', []],

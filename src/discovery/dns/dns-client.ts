@@ -9,17 +9,11 @@
 
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
-import { getServers } from 'node:dns'
-import { connect, isIP, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { type Spare, spareConnections } from './dns-connections.ts'
 import type { DnsMishap } from './dns-failure.ts'
 import { type DnsMessage, decodeMessage, encodeQuery, type RecordType, typeCodes } from './dns-message.ts'
-
-export interface Resolver {
-  /** An IP address. */
-  readonly address: string
-  readonly port: number
-}
+import type { Resolver } from './dns-resolvers.ts'
 
 export interface Question {
   /** One that `isDnsName` holds for. */
@@ -52,27 +46,11 @@ export interface DnsClient {
   close(): void
 }
 
-const DNS_PORT = 53
 const MAX_REMEMBERED = 10_000
 
 type Reply =
   | { readonly kind: 'heard'; readonly message: DnsMessage }
   | { readonly kind: 'failed'; readonly mishap: DnsMishap }
-
-/** `1.2.3.4`, `1.2.3.4:53`, `fd00::1` or `[fd00::1]:53`; null: it is none. */
-export function parseResolver(text: string): Resolver | null {
-  if (isIP(text) !== 0) return { address: text, port: DNS_PORT }
-  const [, v6, v4, digits = ''] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? []
-  const address = v6 ?? v4 ?? ''
-  const port = Number(digits)
-  if (isIP(address) !== (v6 === undefined ? 4 : 6) || port < 1 || port > 65_535) return null
-  return { address, port }
-}
-
-/** Those of the system, as they were when the process started. */
-export function systemResolvers(): readonly Resolver[] {
-  return getServers().flatMap((text) => parseResolver(text) ?? [])
-}
 
 /** Asks these resolvers, the first one first. */
 export function dnsClient(resolvers: readonly Resolver[], deadlines: DnsDeadlines): DnsClient {

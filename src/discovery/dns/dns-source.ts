@@ -16,16 +16,10 @@ import { type CatalogSource, nothingRead, type SourceListeners, type SourceView 
 import { teller } from '../teller.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { compareText } from '../untrusted-text.ts'
-import {
-  type DnsClient,
-  type DnsDeadlines,
-  dnsClient,
-  parseResolver,
-  type Resolver,
-  systemResolvers,
-} from './dns-client.ts'
+import { type DnsClient, type DnsDeadlines, dnsClient } from './dns-client.ts'
 import { isDnsName } from './dns-message.ts'
 import { type DnsName, readService } from './dns-reader.ts'
+import { parseResolver, type Resolver, systemResolvers } from './dns-resolvers.ts'
 
 export interface DnsOptions {
   /** By the name that the service is routed by. */

@@ -1,7 +1,7 @@
 /** What does the source make of resolvers that fail, lie, are slow or say nothing? They are fake; the sockets are real. */
 
 import { afterEach, describe, expect, test } from 'vitest'
-import { parseResolver } from '../../../src/discovery/dns/dns-client.ts'
+import { parseResolver } from '../../../src/discovery/dns/dns-resolvers.ts'
 import { createDnsSource, type DnsOptions } from '../../../src/discovery/dns/dns-source.ts'
 import { waitFor } from '../../support/wait.ts'
 import type { Followed } from '../follow.ts'
