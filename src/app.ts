@@ -37,7 +37,7 @@ import type { Engine } from './proxy/exchange.ts'
 import { createHandler } from './proxy/handle-exchange.ts'
 import type { ProxyObserver } from './proxy/observer.ts'
 import { createTraceMaker } from './proxy/trace-context.ts'
-import { sourceKey, whyUnknown } from './sources.ts'
+import { sourceKey, whyUnknown } from './source-rules.ts'
 
 export interface AppOptions {
   readonly config: Config

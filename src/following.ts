@@ -17,7 +17,8 @@ import { createFreshness, type Freshness } from './discovery/freshness.ts'
 import type { PushCatalog } from './discovery/push/push-catalog.ts'
 import { openSnapshot, type SnapshotRead } from './discovery/snapshot-file.ts'
 import type { SourceError } from './discovery/source.ts'
-import { catalogKey, routedPart, sourceOf } from './sources.ts'
+import { catalogKey, catalogName, routedPart } from './source-rules.ts'
+import { sourceOf } from './sources.ts'
 
 export interface FollowingDeps {
   readonly log: Logger
@@ -57,7 +58,7 @@ export interface Following {
 
 /** A failure, and when it was (`FollowingDeps.now`). */
 interface Failed {
-  readonly error: Pick<SourceError, 'where' | 'message' | 'cure'>
+  readonly error: Pick<SourceError, 'where' | 'message' | 'cure' | 'source'>
   readonly atMs: number
 }
 
@@ -113,7 +114,7 @@ export function createFollowing(deps: FollowingDeps): Following {
 
   function follow(baseline: Baseline) {
     const abort = new AbortController()
-    const source = sourceOf(config(), deps)
+    const source = sourceOf(config(), { ...deps, before: baseline.catalog })
     const admitted = admitting(source, {
       options: () => config().admission,
       now,
@@ -167,15 +168,16 @@ export function createFollowing(deps: FollowingDeps): Following {
   }
 
   function tellError(error: SourceError): void {
-    const { where, message, cure } = error
+    const { where, message, cure, source } = error
     if (!freshness.failed(error)) return
     const isServing = freshness.readiness().state !== 'starting'
     const meanwhile = isServing || found.kind === 'read' ? 'the last good one stays' : 'nothing is served yet'
-    log.warn({ where, message, cure }, `the catalog cannot be read; ${meanwhile}`)
+    log.warn({ source, where, message, cure }, `the catalog cannot be read; ${meanwhile}`)
   }
 
-  const failureView = ({ error: { where, message, cure }, atMs }: Failed): SourceFailure => ({
+  const failureView = ({ error: { where, message, cure, source }, atMs }: Failed): SourceFailure => ({
     ...{ where, message, cure },
+    ...(source === undefined ? {} : { source }),
     agoMs: Math.round(now() - atMs),
   })
 
@@ -225,13 +227,14 @@ export function createFollowing(deps: FollowingDeps): Following {
   }
 }
 
-function openSnapshotOf({ discovery: { snapshot: path, consul } }: Config, { log, now }: FollowingDeps) {
+function openSnapshotOf(config: Config, { log, now }: FollowingDeps) {
+  const { snapshot: path } = config.discovery
   if (path === null) return null
-  const { datacenter, namespace } = consul
+  const of = catalogName(config)
   const file = openSnapshot(path, {
     now,
     epochNow: Date.now,
-    of: `datacenter ${datacenter ?? '(of the agent)'}, namespace ${namespace ?? '(default)'}`,
+    ...(of === null ? {} : { of }),
     onError: ({ where, message, cure }) => log.error({ where, message, cure }, 'the snapshot cannot be written'),
     onRecovered: () => log.info({ path }, 'the snapshot is written again'),
   })

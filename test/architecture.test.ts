@@ -20,7 +20,7 @@ interface Rule {
 
 const parts = ['balancer/', 'discovery/', 'proxy/', 'admin/', 'config/', 'workers/', 'doctor/', 'demo/', 'commands/']
 const everything: Rule = {
-  values: [...parts, 'app.ts', 'following.ts', 'sources.ts', 'log.ts', 'version.ts', 'node:'],
+  values: [...parts, 'app.ts', 'following.ts', 'sources.ts', 'source-rules.ts', 'log.ts', 'version.ts', 'node:'],
   types: ['npm:pino'],
 }
 
@@ -103,6 +103,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'app.ts': everything,
   'following.ts': everything,
   'sources.ts': everything,
+  'source-rules.ts': everything,
   'main.ts': everything,
   'log.ts': { values: ['npm:pino', 'node:', 'proxy/trail-code.ts'], types: parts },
   'version.ts': { values: ['node:fs'] },
@@ -136,6 +137,7 @@ const pure = [
   'discovery/dns/dns-failure.ts',
   'discovery/admission.ts',
   'discovery/doubt.ts',
+  'discovery/merge.ts',
   'discovery/consul/registration-record.ts',
   'discovery/consul/failover.ts',
   'doctor/findings.ts',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { whyUnknown } from '../src/sources.ts'
+import { whyUnknown } from '../src/source-rules.ts'
 import { configOf } from './config/support.ts'
 
 const consul = (rules: string) => configOf(`discovery: { consul: { ${rules} } }`)

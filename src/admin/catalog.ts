@@ -24,7 +24,7 @@ export interface CatalogStatus {
   readonly standbyFailures: ReadonlyMap<string, SourceFailure>
 }
 
-export interface SourceFailure extends Pick<SourceError, 'where' | 'message' | 'cure'> {
+export interface SourceFailure extends Pick<SourceError, 'where' | 'message' | 'cure' | 'source'> {
   readonly agoMs: number
 }
 

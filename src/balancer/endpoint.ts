@@ -21,6 +21,8 @@ export interface Endpoint {
   readonly weight: number
   /** The catalog leaves it out, which is not believed yet: it stays, and a failed connect to it surprises nobody. */
   readonly doubted?: true
+  /** The sources of the catalog that name it, in their order. */
+  readonly sources?: readonly string[]
 }
 
 /** An instance that the catalog knows but that gets no traffic, and why, in words for an operator. */
@@ -34,6 +36,8 @@ export interface AbsentInstance {
   readonly agentLost?: true
   /** No instance, but the word that there has been no answer about this service yet. */
   readonly unread?: true
+  /** The sources of the catalog that say so, in their order. */
+  readonly sources?: readonly string[]
 }
 
 /** All that discovery says of one service. */
@@ -60,7 +64,13 @@ export function compareEndpoints(a: Endpoint, b: Endpoint): number {
 }
 
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
-  return a.id === b.id && a.weight === b.weight && a.instance === b.instance && a.doubted === b.doubted
+  return (
+    a.id === b.id &&
+    a.weight === b.weight &&
+    a.instance === b.instance &&
+    a.doubted === b.doubted &&
+    sameSources(a.sources, b.sources)
+  )
 }
 
 /** Equal in content, whatever the object identity: the test for "nothing changed". */
@@ -76,7 +86,8 @@ export function sameService(a: CatalogService, b: CatalogService): boolean {
         x.address === y.address &&
         x.reason === y.reason &&
         x.agentLost === y.agentLost &&
-        x.unread === y.unread,
+        x.unread === y.unread &&
+        sameSources(x.sources, y.sources),
     )
   )
 }
@@ -90,6 +101,10 @@ export function sameCatalog(a: Catalog, b: Catalog): boolean {
     if (other === undefined || !sameService(service, other)) return false
   }
   return true
+}
+
+function sameSources(a: readonly string[] = [], b: readonly string[] = []): boolean {
+  return a.length === b.length && a.every((source, index) => source === b[index])
 }
 
 function sameList<T>(a: readonly T[], b: readonly T[], same: (x: T, y: T) => boolean): boolean {

@@ -93,8 +93,9 @@ export interface Circumstances {
   /**
    * The source has answered without a break for a while. After one its word on health is not taken at once either: checks
    * that need a heartbeat are critical when a server starts again.
+   * @param sources those that it is about; undefined: there is but one
    */
-  readonly settled: boolean
+  readonly settled: (sources: readonly string[] | undefined) => boolean
   /** What requests have shown of an endpoint; null: it is not in the routing table. */
   readonly vitals: (service: string, endpoint: EndpointId) => Vitals | null
 }
@@ -115,7 +116,8 @@ export function judgeAnswer(before: Admission, told: Catalog, reading: Reading, 
   const answer = withUnreadAs(before.answer, told)
   if (before.table === null || before.believesNext || !given.options.enabled)
     return acceptAll({ ...before, answer, believesNext: false })
-  const { missing, decisions, routed, emptied } = missingFrom(before, answer, given)
+  const isSettled = given.settled(reading.source === undefined ? undefined : [reading.source])
+  const { missing, decisions, routed, emptied } = missingFrom(before, answer, isSettled)
   const ofRegistry = reading.rewound ? 'index-backwards' : isMass(emptied, routed) ? 'many-services' : null
   const suspects = new Map<string, ReadonlyMap<EndpointId, Suspect>>()
   for (const [service, endpoints] of missing) {
@@ -123,7 +125,7 @@ export function judgeAnswer(before: Admission, told: Catalog, reading: Reading, 
     const said = answer.services.get(service)
     const ofService = doubtAbout(before.table.services.get(service), known, said, endpoints)
     // So much at once, from a registry that has just come back: it may have lost it.
-    const ofAll = ofRegistry ?? (ofService !== null && !given.settled ? 'loss-after-outage' : ofService)
+    const ofAll = ofRegistry ?? (ofService !== null && !isSettled ? 'loss-after-outage' : ofService)
     // What is explained and missing all the same is so only because the source is not settled.
     const explained = ofAll === null ? explainedBy(said) : nobody
     const held = new Map<EndpointId, Suspect>()
@@ -170,7 +172,8 @@ export function settle(before: Admission, given: Circumstances): Verdict {
   let answering = 0
   for (const suspect of suspectsOf(before)) {
     // Said when the source had just come back, and not taken back since.
-    if (given.settled && explainedBy(before.answer?.services.get(suspect.service)).has(suspect.endpoint.id)) {
+    const isExplained = explainedBy(before.answer?.services.get(suspect.service)).has(suspect.endpoint.id)
+    if (isExplained && given.settled(suspect.endpoint.sources)) {
       decisions.push({ kind: 'explained', suspect })
       continue
     }
@@ -218,7 +221,7 @@ export function* suspectsOf(admission: Admission): Generator<Suspect> {
 }
 
 /** What the answer leaves out of the table without saying why, by service, and how many services that empties. */
-function missingFrom({ table, suspects }: Admission, answer: Catalog, { settled }: Circumstances) {
+function missingFrom({ table, suspects }: Admission, answer: Catalog, isSettled: boolean) {
   const missing = new Map<string, readonly Endpoint[]>()
   const decisions: Decision[] = []
   let routed = 0
@@ -231,7 +234,7 @@ function missingFrom({ table, suspects }: Admission, answer: Catalog, { settled 
     const said = answer.services.get(name)
     if (said === service) continue
     const listed = new Set(said?.endpoints.map(({ id }) => id))
-    const explained = settled ? explainedBy(said) : nobody
+    const explained = isSettled ? explainedBy(said) : nobody
     const lost: Endpoint[] = []
     for (const endpoint of service.endpoints) {
       const suspect = known?.get(endpoint.id)

@@ -62,6 +62,9 @@ const LOOK_MS = 200
 const REREAD_AFTER_MS = 1000
 const REREAD_EVERY_MS = 2000
 
+/** The name of a source that has none. */
+const onlySource = ''
+
 function isConfirming({ standby, isPart }: Reading): boolean {
   return standby === undefined && isPart === undefined
 }
@@ -72,7 +75,8 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
   let listeners: AdmittedListeners | null = null
   let signal: AbortSignal | null = null
   let timer: NodeJS.Timeout | null = null
-  let troubleAtMs = Number.NEGATIVE_INFINITY
+  /** By source, when it was last away or found to have lost its data. */
+  const troubleAtMs = new Map<string, number>()
   let rereadAtMs = Number.NEGATIVE_INFINITY
   let isRereading = false
   let isFirst = true
@@ -80,7 +84,9 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
   function circumstances(): Circumstances {
     const nowMs = deps.now()
     const options = deps.options()
-    return { nowMs, options, settled: nowMs - troubleAtMs >= options.holdMs, vitals: deps.vitals }
+    const isSettled = (source: string) =>
+      nowMs - (troubleAtMs.get(source) ?? Number.NEGATIVE_INFINITY) >= options.holdMs
+    return { nowMs, options, settled: (sources = [onlySource]) => sources.every(isSettled), vitals: deps.vitals }
   }
 
   /** Takes a verdict in, and tells what it changes. */
@@ -138,12 +144,14 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
             isFirst = false
             // A standby that has lost its data takes nothing away but what it stands in for.
             const rewound = reading.rewound && reading.standby === undefined
-            if (rewound) troubleAtMs = deps.now()
+            if (rewound) troubleAtMs.set(reading.source ?? onlySource, deps.now())
             take(judgeAnswer(admission, catalog, { ...reading, rewound }, circumstances()), isConfirming(reading))
           },
           onFresh: given.onFresh,
           onError: (error) => {
-            if (error.away === true && error.standby === undefined) troubleAtMs = deps.now()
+            if (error.away === true && error.standby === undefined) {
+              troubleAtMs.set(error.source ?? onlySource, deps.now())
+            }
             given.onError(error)
           },
         },

@@ -57,7 +57,9 @@ export function* snapshotPieces({ catalog, confirmedAtMs, of }: Snapshot): Gener
   yield `{\n  "format": "${FORMAT}",\n  "version": ${VERSION},${origin}\n  "confirmedAt": "${confirmedAt}",\n  "services": [`
   let before = '\n    '
   for (const [name, { endpoints, absent }] of catalog.services) {
-    const places = endpoints.map(({ instance, address, port, weight }) => ({ instance, address, port, weight }))
+    const places = endpoints.map(({ instance, address, port, weight, sources }) => {
+      return { instance, address, port, weight, sources }
+    })
     yield `${before}${JSON.stringify({ name, endpoints: places, absent })}`
     before = ',\n    '
   }
@@ -134,7 +136,7 @@ function serviceOf({ endpoints, absent }: Json, at: string): CatalogService {
 }
 
 function endpointOf(item: unknown, at: string): Endpoint {
-  const { instance, address, port, weight } = objectOf(item, at)
+  const { instance, address, port, weight, sources } = objectOf(item, at)
   const place = typeof address === 'string' ? normalAddress(address) : null
   if (place === null) throw unsound(`${at}.address`, address, 'an IP address or a host name')
   if (!isPort(port)) throw unsound(`${at}.port`, port, 'an integer from 1 to 65535')
@@ -142,18 +144,25 @@ function endpointOf(item: unknown, at: string): Endpoint {
     throw unsound(`${at}.weight`, weight, `an integer from 1 to ${MAX_WEIGHT}`)
   }
   const id = endpointId(place, port)
-  return { id, instance: textOf(instance, `${at}.instance`), address: place, port, weight }
+  return { id, instance: textOf(instance, `${at}.instance`), address: place, port, weight, ...sourcesOf(sources, at) }
 }
 
 function absentOf(item: unknown, at: string): AbsentInstance {
-  const { instance, address, reason, agentLost = false } = objectOf(item, at)
+  const { instance, address, reason, agentLost = false, sources } = objectOf(item, at)
   if (typeof agentLost !== 'boolean') throw unsound(`${at}.agentLost`, agentLost, 'true or false')
   return {
     instance: textOf(instance, `${at}.instance`),
     address: textOf(address, `${at}.address`),
     reason: textOf(reason, `${at}.reason`),
     ...(agentLost ? { agentLost } : {}),
+    ...sourcesOf(sources, at),
   }
+}
+
+function sourcesOf(value: unknown, at: string): { readonly sources?: readonly string[] } {
+  if (value === undefined) return {}
+  const sources = listOf(value, `${at}.sources`).map((source, index) => textOf(source, `${at}.sources[${index}]`))
+  return { sources }
 }
 
 function textOf(value: unknown, at: string): string {

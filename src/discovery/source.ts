@@ -11,6 +11,8 @@ export interface Reading {
   readonly isPart?: true
   /** The standby datacenter that spoke; then it says nothing of how old the catalog is. Absent: the first one did. */
   readonly standby?: string
+  /** Which of several sources spoke; absent: there is but one. */
+  readonly source?: string
 }
 
 export interface SourceListeners {
@@ -34,6 +36,8 @@ export interface SourceError {
   readonly away?: true
   /** The standby datacenter that failed; then the catalog is as good as before. Absent: it is the first one. */
   readonly standby?: string
+  /** Which of several sources failed; absent: there is but one. */
+  readonly source?: string
 }
 
 export interface CatalogSource {
@@ -80,4 +84,16 @@ export interface SourceView {
   readonly wakeups: { readonly useful: number; readonly useless: number }
   /** The listed services that were read for nothing most often, worst first, ten at most. */
   readonly noisiest: readonly { readonly service: string; readonly useful: number; readonly useless: number }[]
+  /** What is known of each source that it is made of. Absent: it is made of none. */
+  readonly parts?: readonly SourcePart[]
+}
+
+export interface SourcePart {
+  readonly source: string
+  /** `silent`: it has never answered. `stale`: it has failed since, or not all of it could be read. */
+  readonly state: 'silent' | 'fresh' | 'stale'
+  /** How many services it names; of a silent one, what was known of it before. */
+  readonly services: number
+  /** Since it last stood by all that it says; null: it never did. */
+  readonly confirmedAgoMs: number | null
 }

@@ -65,7 +65,7 @@ export function newAdmissionWorld(baseline: Catalog | null = null, isJudge = tru
   const given = (): Circumstances => ({
     nowMs: world.nowMs,
     options: { enabled: world.enabled, holdMs: world.holdMs },
-    settled: world.settled,
+    settled: () => world.settled,
     vitals: (service, endpoint) => vitals.get(`${service} ${endpoint}`) ?? null,
   })
 
