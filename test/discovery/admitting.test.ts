@@ -76,6 +76,9 @@ function admit(holdMs: number, baseline: Catalog | null = null, isJudge = true) 
       onReread = action
     },
     answer: (catalog: Catalog, rewound = false) => speak?.onCatalog(catalog, { rewound }),
+    /** As one of several sources. */
+    answerAs: (source: string, catalog: Catalog) => speak?.onCatalog(catalog, { rewound: false, source }),
+    failAs: (source: string) => speak?.onError({ where: '', message: '', cure: '', away: true, source }),
     standbyRewound: (catalog: Catalog) => speak?.onCatalog(catalog, { rewound: true, standby: 'dc2' }),
     confirm: () => speak?.onFresh(),
     fail: (away: boolean) => speak?.onError({ where: '', message: '', cure: '', ...(away ? { away } : {}) }),
@@ -191,6 +194,18 @@ test.each([
   later.pass(10_000)
   later.answer(answerOf({ web: '' }, { web: critical }))
   expect(later.suspects()).toEqual([])
+})
+
+test.each([
+  ['eureka', 0],
+  ['consul', 2],
+])('after %s was away, what consul says of its instances is held: %s', (source, held) => {
+  const world = admit(10_000)
+  const critical = ['A', 'B'].map((letter) => ({ instance: letter, address: `${letter}:80`, reason: 'critical' }))
+  world.answer(answerOf({ web: 'AB' }))
+  world.failAs(source)
+  world.answerAs('consul', answerOf({ web: '' }, { web: critical }))
+  expect(world.suspects()).toHaveLength(held)
 })
 
 test('the first answer after a snapshot is judged by it', () => {
