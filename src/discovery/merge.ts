@@ -38,7 +38,9 @@ export function mergeService(parts: readonly Part[]): CatalogService {
   const absent = new Map<string, AbsentInstance>()
   for (const { source, service } of parts) {
     for (const said of service.absent) {
-      if (endpoints.has(said.address)) continue
+      // Another one's word; the same source's is about a second instance there.
+      const isIn = endpoints.get(said.address)?.sources?.includes(source) === false
+      if (isIn) continue
       const key = JSON.stringify([said.instance, said.address, said.reason, said.agentLost, said.unread])
       absent.set(key, { ...said, sources: [...(absent.get(key)?.sources ?? []), source] })
     }

@@ -61,6 +61,11 @@ describe('one service of two sources', () => {
     expect(absent).toEqual([{ ...out(2, 'down'), sources: ['consul'] }])
   })
 
+  test('still tells of a second instance at a place that the same source names', () => {
+    const twin = { ...out(1, 'same address and port as "web-1"'), instance: 'web-0' }
+    expect(both(service([at(1)], [twin]), service([])).absent).toEqual([{ ...twin, sources: ['consul'] }])
+  })
+
   test('tells once what both say of an instance that is out', () => {
     expect(both(service([], [out(1, 'down')]), service([], [out(1, 'down'), out(1, 'gone')])).absent).toEqual([
       { ...out(1, 'down'), sources: ['consul', 'eureka'] },
