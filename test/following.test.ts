@@ -24,27 +24,39 @@ async function consulWith(services: Readonly<Record<string, readonly number[]>>)
   return consul
 }
 
-/** A file of that catalog: services by name, with their ports. */
-async function snapshotOf(services: Readonly<Record<string, readonly number[]>>, confirmedAtMs = Date.now()) {
+type Ports = Readonly<Record<string, readonly number[]>>
+
+/** @param sourcesOf the sources of an endpoint, by its port */
+function catalogOf(services: Ports, sourcesOf: (port: number) => readonly string[] = () => ['consul']): Catalog {
+  const endpoint = (port: number) => ({
+    ...{ id: `10.0.0.1:${port}`, instance: `i-${port}`, address: '10.0.0.1', port, weight: 1 },
+    sources: sourcesOf(port),
+  })
+  const named = Object.entries(services).map(
+    ([name, ports]) => [name, { endpoints: ports.map(endpoint), absent: [] }] as const,
+  )
+  return { services: new Map(named) }
+}
+
+async function snapshotFileOf(catalog: Catalog, confirmedAtMs = Date.now()) {
   const folder = await mkdtemp(join(tmpdir(), 'evenkeel-'))
   stops.push(() => rm(folder, { recursive: true, force: true }))
   const path = join(folder, 'catalog.json')
-  const endpoint = (port: number) => ({
-    ...{ id: `10.0.0.1:${port}`, instance: `i-${port}` },
-    ...{ address: '10.0.0.1', port, weight: 1 },
-  })
-  const catalog: Catalog = {
-    services: new Map(
-      Object.entries(services).map(([name, ports]) => [name, { endpoints: ports.map(endpoint), absent: [] }]),
-    ),
-  }
   await writeFile(path, encodeSnapshot(catalog, confirmedAtMs))
   return path
 }
 
-/** @param more lines under `discovery.consul` */
-function followed(consul: string, snapshot: string, more = '', admission = '{}') {
-  const yaml = `{ discovery: { snapshot: ${snapshot}, consul: { address: '${consul}', ${more} } }, admission: ${admission} }`
+/** A file of that catalog: services by name, with their ports. */
+function snapshotOf(services: Ports, confirmedAtMs = Date.now()) {
+  return snapshotFileOf(catalogOf(services), confirmedAtMs)
+}
+
+/**
+ * @param more lines under `discovery.consul`
+ * @param also lines under `discovery`
+ */
+function followed(consul: string, snapshot: string | null, more = '', admission = '{}', also = '') {
+  const yaml = `{ discovery: { snapshot: ${snapshot}, consul: { address: '${consul}', ${more} }, ${also} }, admission: ${admission} }`
   let config = configOf(yaml)
   const catalogs: Catalog[] = []
   const following = createFollowing({
@@ -68,6 +80,12 @@ function followed(consul: string, snapshot: string, more = '', admission = '{}')
       config = configOf(yaml.replace(`, ${more} }`, `, ${lines} }`))
       following.restart(before)
     },
+    /** As `reload`, of the lines under `discovery`. */
+    reloadSources: (lines: string) => {
+      const before = config
+      config = configOf(yaml.replace(also, lines))
+      following.restart(before)
+    },
     /** `api 1, web 1`: the services in use, with how many endpoints each has. */
     table: () =>
       [...(catalogs.at(-1)?.services ?? [])].map(([name, { endpoints }]) => `${name} ${endpoints.length}`).join(', '),
@@ -87,6 +105,36 @@ test('a service that the config leaves out is not routed because an older snapsh
   await there.following.firstCatalog
   expect(there.table()).toBe('web 1')
   expect(there.following.status().suspects).toEqual([])
+})
+
+test('a snapshot stands in for the source that is away, and only for it', async () => {
+  const catalog = catalogOf({ web: [1, 2, 3], api: [9] }, (port) => (port === 1 ? ['consul'] : ['etcd']))
+  const path = await snapshotFileOf(catalog)
+  const consul = await consulWith({ web: [4, 5] })
+  const etcd = `etcd: { endpoints: ['http://127.0.0.1:1'] }, source: [consul, etcd]`
+  const { following, table } = followed(consul.url, path, '', '{}', etcd)
+  await following.start()
+  await waitFor('Consul has answered', () => table() === 'api 1, web 4')
+  expect(following.readiness().state).toBe('stale')
+  expect(following.status().source?.parts?.map(({ source, state }) => [source, state])).toEqual([
+    ['consul', 'fresh'],
+    ['etcd', 'silent'],
+  ])
+  expect(following.status().failure).toMatchObject({ source: 'etcd' })
+})
+
+test('sources come and go with the config, and only what they alone know goes with them', async () => {
+  const consul = await consulWith({ web: [1, 2] })
+  const also = `static: { services: { web: ['10.0.0.1:2', '10.0.0.1:3'], own: ['10.0.0.1:9'] } }`
+  const { following, table, reloadSources } = followed(consul.url, null, '', '{}', `${also}, source: consul`)
+  await following.start()
+  await following.firstCatalog
+  expect(table()).toBe('web 2')
+  reloadSources(`${also}, source: [consul, static]`)
+  await waitFor('both are in', () => table() === 'own 1, web 3')
+  expect(following.readiness().state).toBe('fresh')
+  reloadSources(`${also}, source: static`)
+  await waitFor('one is in', () => table() === 'own 1, web 2')
 })
 
 test('a snapshot of another datacenter is not used, and left as it is', async () => {

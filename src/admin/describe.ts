@@ -28,6 +28,8 @@ export interface EndpointDetail {
   readonly address: string
   readonly port: number
   readonly weight: number
+  /** The sources of the catalog that name it. */
+  readonly sources: readonly string[]
   readonly state: EndpointState
   readonly inRotation: boolean
   /** One sentence, or null when there is nothing to explain. */
@@ -46,12 +48,20 @@ export interface EndpointDetail {
   readonly warmth: number
 }
 
+export interface AbsentDetail {
+  readonly instance: string
+  readonly address: string
+  readonly why: string
+  /** The sources of the catalog that say so. */
+  readonly sources: readonly string[]
+}
+
 export interface ServiceDetail {
   readonly name: string
   readonly inCatalog: boolean
   readonly pickSpread: number
   readonly endpoints: readonly EndpointDetail[]
-  readonly absent: readonly { readonly instance: string; readonly address: string; readonly why: string }[]
+  readonly absent: readonly AbsentDetail[]
   /** Drained endpoints that are not in the table now: should they return, they stay drained. */
   readonly drainedAway: ServiceView['drainedAway']
 }
@@ -89,15 +99,15 @@ export function detail(service: ServiceView, findSuspect: FindSuspect): ServiceD
   }
 }
 
-function absentDetail({ instance, address, reason }: AbsentInstance) {
-  return { instance, address, why: reason }
+function absentDetail({ instance, address, reason, sources = [] }: AbsentInstance): AbsentDetail {
+  return { instance, address, why: reason, sources }
 }
 
 function endpointDetail(view: EndpointView, suspect: SuspectDetail | null): EndpointDetail {
   const { endpoint, state, ...rest } = view
-  const { id, instance, address, port, weight } = endpoint
-  const inRotation = state === 'healthy'
-  return { endpoint: id, instance, address, port, weight, state, inRotation, why: why(view, suspect), suspect, ...rest }
+  const { id, instance, address, port, weight, sources = [] } = endpoint
+  const place = { endpoint: id, instance, address, port, weight, sources }
+  return { ...place, state, inRotation: state === 'healthy', why: why(view, suspect), suspect, ...rest }
 }
 
 /** Why an endpoint is out of rotation, or is still in it although it fails; null when it is simply healthy. */

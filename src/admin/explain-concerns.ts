@@ -1,5 +1,6 @@
 /** What concerns a service as a whole? The catalog that it stands on, and what all of its endpoints have in common. */
 
+import type { ServiceView } from '../balancer/view.ts'
 import type { AdmissionOptions } from '../discovery/admission.ts'
 import { failureText, suspectCounts } from './catalog.ts'
 import type { ExplainInput } from './explain.ts'
@@ -20,6 +21,7 @@ export type Concern = { readonly text: string } & (
       readonly holdMs: AdmissionOptions['holdMs']
     }
   | { readonly kind: 'panic'; readonly now: boolean; readonly picks: number; readonly agoMs: number | null }
+  | { readonly kind: 'sources' }
   | { readonly kind: 'shadow' }
   | { readonly kind: 'drained-away'; readonly endpoint: string; readonly by: string; readonly agoMs: number }
   | { readonly kind: 'more-instances'; readonly count: number }
@@ -58,7 +60,7 @@ function catalogConcerns(
     concerns.push({ kind: 'stale', agoMs, text: `the catalog ${since}, and may be out of date${because}` })
   }
   if (catalog.snapshot?.inUse === true) {
-    const text = 'the catalog is the snapshot of an earlier process: Consul has not answered yet'
+    const text = 'the catalog is the snapshot of an earlier process: its source has not answered yet'
     concerns.push({ kind: 'snapshot', text })
   }
   for (const { unread, reason } of service.absent) if (unread === true) concerns.push({ kind: 'unread', text: reason })
@@ -83,6 +85,12 @@ function catalogConcerns(
 
 function tableConcerns({ service, facts, outlier }: ExplainInput, { inPanic, places }: Circumstances): Concern[] {
   const concerns: Concern[] = []
+  const bySources = countBySources(service)
+  if (bySources.length > 1) {
+    const named = bySources.map(([sources, count]) => `${count} by ${sources}`).join(', ')
+    const text = `not all sources of the catalog name the same endpoints of it: ${named}`
+    concerns.push({ kind: 'sources', text })
+  }
   const { picks, agoMs } = service.panic
   if (inPanic || picks > 0) {
     const last = agoMs === null ? '' : `, the last one ${durationText(agoMs)} ago`
@@ -106,8 +114,19 @@ function tableConcerns({ service, facts, outlier }: ExplainInput, { inPanic, pla
   }
   const more = facts?.moreInstances ?? 0
   if (more > 0) {
-    const text = `what Consul says of its checks is kept of the first ${facts?.instances.length} instances, not of ${more} more`
+    const text = `what is said of its checks is kept of the first ${facts?.instances.length} instances, not of ${more} more`
     concerns.push({ kind: 'more-instances', count: more, text })
   }
   return concerns
+}
+
+/** How many endpoints are named by the same sources: while a fleet moves, they differ. */
+function countBySources({ endpoints }: ServiceView): readonly (readonly [string, number])[] {
+  const counts = new Map<string, number>()
+  for (const { endpoint } of endpoints) {
+    if (endpoint.sources === undefined) continue
+    const named = endpoint.sources.length === 1 ? `${endpoint.sources[0]} alone` : endpoint.sources.join(' and ')
+    counts.set(named, (counts.get(named) ?? 0) + 1)
+  }
+  return [...counts].sort(([, a], [, b]) => b - a)
 }

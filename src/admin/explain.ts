@@ -93,6 +93,8 @@ export interface InstanceExplanation {
   readonly address: string
   readonly node: string | null
   readonly datacenter: string | null
+  /** The sources of the catalog that name it, or say that it is out. */
+  readonly sources: readonly string[]
   readonly tags: readonly string[]
   /** Null: it is no endpoint. */
   readonly state: EndpointState | null
@@ -235,6 +237,7 @@ function instanceExplanation(record: InstanceRecord, given: CauseContext, recent
     address: endpoint?.endpoint.id ?? absent?.address ?? facts?.address ?? '',
     node: facts?.node ?? null,
     datacenter: facts?.datacenter ?? null,
+    sources: endpoint?.endpoint.sources ?? absent?.sources ?? [],
     tags: facts?.tags ?? [],
     state,
     inRotation: state === 'healthy',

@@ -2,6 +2,7 @@
 
 import type { ServerResponse } from 'node:http'
 import type { ServiceView, TableView } from '../balancer/view.ts'
+import type { SourcePart } from '../discovery/source.ts'
 import { type CatalogStatus, describeCatalog, failureText, suspectCounts, suspectFinder } from './catalog.ts'
 import { detail, summarise } from './describe.ts'
 import { describeRequests } from './describe-request.ts'
@@ -157,15 +158,21 @@ function live({ connect }: AdminSources['live'], query: URLSearchParams, build: 
   return { ...problem(503, 'Service Unavailable', why), retryAfterS: 10 }
 }
 
-function readyz({ state, ageMs }: Readiness, { suspects, snapshot }: CatalogStatus): Answer {
+function readyz({ state, ageMs }: Readiness, { suspects, snapshot, source }: CatalogStatus): Answer {
   const { held, kept } = suspectCounts(suspects)
+  const parts = source?.parts ?? []
   const notes = [
+    ...(parts.length > 1 ? parts.filter((part) => part.state !== 'fresh').map(partText) : []),
     ...(snapshot?.inUse === true ? ['served from the snapshot'] : []),
     ...(held > 0 ? [`endpoints held: ${held}; the last answer leaves them out`] : []),
     ...(kept > 0 ? [`endpoints kept: ${kept}; the catalog has lost them, and they answer`] : []),
   ]
   const lines = [state, `catalog ${ageText(ageMs)}`, ...notes]
   return text(isReady(state) ? 200 : 503, `${lines.join('\n')}\n`)
+}
+
+function partText({ source, state, confirmedAgoMs }: SourcePart): string {
+  return `${source} ${state === 'silent' ? 'has not answered yet' : `is stale, ${ageText(confirmedAgoMs)}`}`
 }
 
 function summaries(sources: AdminSources): readonly object[] {

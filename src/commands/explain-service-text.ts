@@ -31,7 +31,7 @@ export function serviceText(body: unknown, only: readonly Fields[] | null): stri
   const readAgoMs = numberOf(answer.readAgoMs)
   const lines = [
     ...wrapped('', `${name}: ${textOf(answer.verdict)}`),
-    ...(readAgoMs === null ? [] : [`Consul was last read for it ${durationText(readAgoMs)} ago.`]),
+    ...(readAgoMs === null ? [] : [`The registry was last read for it ${durationText(readAgoMs)} ago.`]),
     ...listOf(answer.concerns).flatMap((concern) => wrapped('! ', sentence(textOf(concern.text)))),
     ...(instances.length === 0 ? [] : ['', ...table(instances)]),
     ...(instances.some((each) => hasRequestId(each, instances.length === 1))
@@ -114,12 +114,13 @@ function causesOf({ causes }: Fields, isAlone: boolean): readonly Fields[] {
 }
 
 /** Where it runs, of one that there is more to say of than that. */
-function placeOf({ node, datacenter, tags, checks, moreChecks }: Fields): string {
+function placeOf({ node, datacenter, sources, tags, checks, moreChecks }: Fields): string {
   const passing = listOf(checks).filter(({ status }) => status === 'passing')
   const more = numberOf(moreChecks) ?? 0
   const parts = [
     textOf(node) === '' ? '' : `node ${textOf(node)}`,
     textOf(datacenter) === '' ? '' : `datacenter ${textOf(datacenter)}`,
+    Array.isArray(sources) && sources.length > 1 ? `named by ${sources.map(textOf).join(', ')}` : '',
     Array.isArray(tags) && tags.length > 0 ? `tags ${tags.map(textOf).join(', ')}` : '',
     passing.length === 0 ? '' : `passing: ${passing.map(({ check }) => textOf(check)).join(', ')}`,
     more === 0 ? '' : `${more} more checks`,

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { AdminDeps } from '../../src/admin/server.ts'
+import { nothingRead } from '../../src/discovery/source.ts'
 import { endpointView, plainCatalog, serviceView, suspect, tableView } from './fixtures.ts'
 import { closeAll, raw, start } from './server-setup.ts'
 
@@ -53,6 +54,21 @@ describe('a catalog in doubt', () => {
       'served from the snapshot',
       'endpoints held: 1; the last answer leaves them out',
       'endpoints kept: 1; the catalog has lost them, and they answer',
+      '',
+    ])
+  })
+
+  it('of several sources is told on /readyz by those that have not confirmed it', async () => {
+    const parts = [
+      { source: 'consul', state: 'fresh', services: 3, confirmedAgoMs: 100 },
+      { source: 'eureka', state: 'stale', services: 2, confirmedAgoMs: 31_000 },
+      { source: 'etcd', state: 'silent', services: 0, confirmedAgoMs: null },
+    ] as const
+    const source = { ...nothingRead, parts }
+    const response = await (await start({ catalog: () => ({ ...plainCatalog, source }) })).get('/readyz')
+    expect((await response.text()).split('\n').slice(2)).toEqual([
+      'eureka is stale, confirmed 31.0 s ago',
+      'etcd has not answered yet',
       '',
     ])
   })

@@ -511,6 +511,22 @@ describe('the service as a whole', () => {
       { kind: 'failover', datacenter: 'dc2' },
     ],
     [
+      'sources that do not name the same',
+      {
+        service: serviceView('web', {
+          endpoints: [80, 81, 82].map((port) => {
+            const view = endpointView(port)
+            const sources = port === 82 ? ['consul', 'eureka'] : ['eureka']
+            return { ...view, endpoint: { ...view.endpoint, sources } }
+          }),
+        }),
+      },
+      {
+        kind: 'sources',
+        text: 'not all sources of the catalog name the same endpoints of it: 2 by eureka alone, 1 by consul and eureka',
+      },
+    ],
+    [
       'instances whose checks are not kept',
       { facts: { ...factsOf(), moreInstances: 9 } },
       { kind: 'more-instances', count: 9 },

@@ -64,7 +64,7 @@ const answer = {
 describe('a service', () => {
   test('is told the worst first: verdict, what concerns all, who gets none, who has trouble, who is well', () => {
     expect(serviceText(answer, null)).toBe(`web: 2 of 3 instances get requests: 1 fails a check.
-Consul was last read for it 1.2 s ago.
+The registry was last read for it 1.2 s ago.
 ! The catalog was last confirmed 3 min ago: what follows may be out of date.
 
   ADDRESS        INSTANCE  REQUESTS  DUE  PICKS  IN FLIGHT

@@ -110,7 +110,7 @@ function empty({ header }: Store): TemplateResult {
       <h2>Waiting for the catalog</h2>
       <p>Its source has not answered yet, and nothing is served until it does.</p>
       <ul>
-        <li>Is Consul running where <code>discovery.consul.address</code> says? <a href="/api/config">/api/config</a> shows it.</li>
+        <li>Is the registry running where <code>discovery</code> says? <a href="/api/config">/api/config</a> shows it.</li>
         <li>Evenkeel’s own log says what failed, and what to do about it.</li>
       </ul>
     </div>`
@@ -121,8 +121,8 @@ function empty({ header }: Store): TemplateResult {
     <pre>consul services register -name=web -address=10.0.0.5 -port=8080
 curl http://PROXY:8080/web/</pre>
     <ul>
-      <li>Something is registered? <code>discovery.consul.include</code>, <code>exclude</code>, <code>tag</code> and
-        <code>datacenter</code> decide what is taken: <a href="/api/config">/api/config</a>.</li>
+      <li>Something is registered? <code>include</code>, <code>exclude</code> and <code>tag</code> of the source, below
+        <code>discovery</code>, decide what is taken: <a href="/api/config">/api/config</a>.</li>
       <li>What the proxy has read, and when: <a href="/api/catalog">/api/catalog</a>.</li>
     </ul>
   </div>`
