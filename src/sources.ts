@@ -118,8 +118,8 @@ export function routedPart(catalog: Catalog, config: Config): Catalog {
 }
 
 function consulSources(config: Config, { log, traffic }: SourceDeps): CatalogSource {
-  const { discovery, services } = config
-  const { consul } = discovery
+  const { discovery, services, routing } = config
+  const consul = { ...discovery.consul, fabioTags: routing.fabioTags }
   const deps = { log, traffic, random: Math.random }
   const { exclude } = nameRules(config)
   const wanted = new Map(Object.entries(services).map(([name, { failover }]) => [name, failover]))
@@ -147,5 +147,5 @@ export function catalogKey({ discovery, register, services }: Config): string {
 
 /** What the source is made of: when it changes, another one has to be followed. */
 export function sourceKey(config: Config): string {
-  return JSON.stringify([config.discovery, catalogKey(config)])
+  return JSON.stringify([config.discovery, config.routing.fabioTags, catalogKey(config)])
 }

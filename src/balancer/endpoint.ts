@@ -21,6 +21,24 @@ export interface Endpoint {
   readonly weight: number
   /** The catalog leaves it out, which is not believed yet: it stays, and a failed connect to it surprises nobody. */
   readonly doubted?: true
+  /** The requests that its tags ask for; absent: none. */
+  readonly claims?: readonly RouteClaim[]
+}
+
+/** Requests that an instance asks for by host and path, beside those for its service (docs/decisions/048-fabio-tags.md). */
+export interface RouteClaim {
+  /** Lower case, with its port unless that is 80; `*` in front stands for whatever comes before; '' is any host. */
+  readonly host: string
+  /** What the path starts with. */
+  readonly path: string
+  /** Cut off the front of the path where it stands there; '': nothing. */
+  readonly strip: string
+  /** Then put in front of it; '': nothing. */
+  readonly prepend: string
+  /** Its part of these requests, above 0; null: an equal part of what others leave. */
+  readonly share: number | null
+  /** It asks for something that cannot be done, in words for an operator: it gets none. null: nothing is wrong. */
+  readonly refused: string | null
 }
 
 /** An instance that the catalog knows but that gets no traffic, and why, in words for an operator. */
@@ -34,6 +52,8 @@ export interface AbsentInstance {
   readonly agentLost?: true
   /** No instance, but the word that there has been no answer about this service yet. */
   readonly unread?: true
+  /** As of an endpoint: others do not get these requests because this one cannot. */
+  readonly claims?: readonly RouteClaim[]
 }
 
 /** All that discovery says of one service. */
@@ -60,7 +80,27 @@ export function compareEndpoints(a: Endpoint, b: Endpoint): number {
 }
 
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
-  return a.id === b.id && a.weight === b.weight && a.instance === b.instance && a.doubted === b.doubted
+  return (
+    a.id === b.id &&
+    a.weight === b.weight &&
+    a.instance === b.instance &&
+    a.doubted === b.doubted &&
+    sameClaims(a.claims, b.claims)
+  )
+}
+
+function sameClaims(a: readonly RouteClaim[] = [], b: readonly RouteClaim[] = []): boolean {
+  return sameList(
+    a,
+    b,
+    (x, y) =>
+      x.host === y.host &&
+      x.path === y.path &&
+      x.strip === y.strip &&
+      x.prepend === y.prepend &&
+      x.share === y.share &&
+      x.refused === y.refused,
+  )
 }
 
 /** Equal in content, whatever the object identity: the test for "nothing changed". */
@@ -76,7 +116,8 @@ export function sameService(a: CatalogService, b: CatalogService): boolean {
         x.address === y.address &&
         x.reason === y.reason &&
         x.agentLost === y.agentLost &&
-        x.unread === y.unread,
+        x.unread === y.unread &&
+        sameClaims(x.claims, y.claims),
     )
   )
 }

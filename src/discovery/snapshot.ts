@@ -17,6 +17,7 @@ import {
   endpointId,
 } from '../balancer/endpoint.ts'
 import { isPort, normalAddress } from './address.ts'
+import { claimsFrom } from './fabio-tags.ts'
 import { isNameable } from './names.ts'
 import { compareText, printable } from './untrusted-text.ts'
 
@@ -57,7 +58,9 @@ export function* snapshotPieces({ catalog, confirmedAtMs, of }: Snapshot): Gener
   yield `{\n  "format": "${FORMAT}",\n  "version": ${VERSION},${origin}\n  "confirmedAt": "${confirmedAt}",\n  "services": [`
   let before = '\n    '
   for (const [name, { endpoints, absent }] of catalog.services) {
-    const places = endpoints.map(({ instance, address, port, weight }) => ({ instance, address, port, weight }))
+    const places = endpoints.map(({ instance, address, port, weight, claims }) => {
+      return { instance, address, port, weight, claims }
+    })
     yield `${before}${JSON.stringify({ name, endpoints: places, absent })}`
     before = ',\n    '
   }
@@ -134,7 +137,7 @@ function serviceOf({ endpoints, absent }: Json, at: string): CatalogService {
 }
 
 function endpointOf(item: unknown, at: string): Endpoint {
-  const { instance, address, port, weight } = objectOf(item, at)
+  const { instance, address, port, weight, claims } = objectOf(item, at)
   const place = typeof address === 'string' ? normalAddress(address) : null
   if (place === null) throw unsound(`${at}.address`, address, 'an IP address or a host name')
   if (!isPort(port)) throw unsound(`${at}.port`, port, 'an integer from 1 to 65535')
@@ -142,18 +145,26 @@ function endpointOf(item: unknown, at: string): Endpoint {
     throw unsound(`${at}.weight`, weight, `an integer from 1 to ${MAX_WEIGHT}`)
   }
   const id = endpointId(place, port)
-  return { id, instance: textOf(instance, `${at}.instance`), address: place, port, weight }
+  return { id, instance: textOf(instance, `${at}.instance`), address: place, port, weight, ...claimsOf(claims, at) }
 }
 
 function absentOf(item: unknown, at: string): AbsentInstance {
-  const { instance, address, reason, agentLost = false } = objectOf(item, at)
+  const { instance, address, reason, agentLost = false, claims } = objectOf(item, at)
   if (typeof agentLost !== 'boolean') throw unsound(`${at}.agentLost`, agentLost, 'true or false')
   return {
     instance: textOf(instance, `${at}.instance`),
     address: textOf(address, `${at}.address`),
     reason: textOf(reason, `${at}.reason`),
     ...(agentLost ? { agentLost } : {}),
+    ...claimsOf(claims, at),
   }
+}
+
+function claimsOf(claims: unknown, at: string): Pick<Endpoint, 'claims'> {
+  if (claims === undefined) return {}
+  const sound = claimsFrom(claims)
+  if (sound === null) throw unsound(`${at}.claims`, claims, 'what the tags of an instance can claim')
+  return { claims: sound }
 }
 
 function textOf(value: unknown, at: string): string {
