@@ -20,6 +20,7 @@ const MAX_TAG_LENGTH = 1024
 /** Host and path: they name the route everywhere. */
 const MAX_PLACE_LENGTH = 255
 const MAX_SHOWN = 128
+const MAX_SHARE = 1_000_000
 
 /** Hears of a tag, and in one clause what is wrong with it. */
 export type TellTag = (tag: string, words: string) => void
@@ -86,7 +87,7 @@ function isClaim(value: unknown): value is RouteClaim {
     faultOfPlace(host, path) === null &&
     isPart(strip) &&
     isPart(prepend) &&
-    (share === null || (typeof share === 'number' && share > 0)) &&
+    (share === null || (typeof share === 'number' && share > 0 && share <= MAX_SHARE)) &&
     (refused === null || (typeof refused === 'string' && printable(refused, 2 * MAX_SHOWN) === refused))
   )
 }
@@ -159,14 +160,18 @@ function withOptions(claim: RouteClaim, options: readonly string[], tag: string,
     const isPath = isPart(value)
     if (name === 'strip' && isPath) strip = value
     else if (name === 'prepend' && isPath) prepend = value
-    else if (name === 'weight' && /^-?(?:\d+\.?\d*|\.\d+)$/.test(value))
-      share = Number(value) > 0 ? Number(value) : null
+    else if (name === 'weight' && /^-?(?:\d+\.?\d*|\.\d+)$/.test(value)) share = shareOf(value)
     else if (name === 'register') tell(tag, 'register= adds no service: see `register` in the config of this proxy')
     else if (option !== 'proto=http') refused ??= printable(option, MAX_SHOWN)
   }
   if (refused === null) return { ...claim, strip, prepend, share }
   tell(tag, `${refused} is not understood: requests for it are answered 503`)
   return { ...claim, refused: `its tag asks for ${refused}, which is not understood` }
+}
+
+/** null: none of its own. Shares above the whole are scaled down, so that no number need be greater than these. */
+function shareOf(value: string): number | null {
+  return Number(value) > 0 ? Math.min(MAX_SHARE, Number(value)) : null
 }
 
 /** What a pattern of hosts is that can be matched as fabio does; of globs, only a star in front of a whole name. */

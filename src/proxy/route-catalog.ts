@@ -116,15 +116,15 @@ export function weightsOf(shares: readonly (number | null)[]): readonly number[]
   if (fixed.length === 0) return null
   const sum = fixed.reduce((total, share) => total + share, 0)
   const isScaled = sum > 1 || fixed.length === shares.length
-  const left = Math.max(0, 1 - sum) / Math.max(1, shares.length - fixed.length)
+  // What 0.9 and 0.1 leave is not quite nothing.
+  const left = sum > 1 - 1e-9 ? 0 : (1 - sum) / Math.max(1, shares.length - fixed.length)
   const units = shares.map((share) => unitsOf(share === null ? left : isScaled ? share / sum : share))
   const divisor = units.reduce(greatestCommonDivisor, 0)
   return units.map((each) => Math.min(maxWeight, each / divisor))
 }
 
 function unitsOf(share: number): number {
-  // What is left of 0.9 and 0.1 is not quite nothing.
-  return share < 1e-9 ? 0 : Math.max(1, Math.round(share * shareUnits))
+  return share === 0 ? 0 : Math.max(1, Math.round(share * shareUnits))
 }
 
 function greatestCommonDivisor(a: number, b: number): number {
