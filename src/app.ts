@@ -77,8 +77,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   })
   const tagRoutes = createTagRoutes({
     isOn: () => settings.config.routing.fabioTags,
-    vitals: balancer.vitals,
-    traffic: balancer.traffic,
+    balancer,
     onLeftOut: (routes) => log.warn({ routes }, 'tags claim more routes than there may be: these are left out'),
   })
   const metrics = createMetrics({
@@ -210,7 +209,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     trail,
     config: () => redactedConfig(settings.config),
     hands: {
-      hands: balancer,
+      hands: tagRoutes.hands,
       viewService: balancer.viewService,
       services: () => [...balancer.traffic().keys()],
       onHand: createHandLog(log),

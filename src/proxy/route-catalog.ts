@@ -14,6 +14,8 @@ import type { TagRoute, Way } from './route-table.ts'
 /** So many routes there may be, whatever the catalog says. */
 export const MAX_ROUTES = 10_000
 const maxWeight = 65_535
+/** Of one route: a request that could be read in two ways is judged for each. During a deployment there are two. */
+const maxWays = 16
 /** Shares are told apart to this part of the whole, as by fabio. */
 const shareUnits = 10_000
 
@@ -28,7 +30,8 @@ export interface RoutedCatalog {
 
 interface Claimed {
   readonly endpoint: Endpoint
-  readonly claim: RouteClaim
+  readonly share: number | null
+  readonly way: Way
 }
 
 /** A route while it is put together. */
@@ -38,6 +41,8 @@ interface Draft {
   readonly services: Set<string>
   readonly claimed: Map<EndpointId, Claimed>
   readonly absent: AbsentInstance[]
+  /** Each once. */
+  readonly ways: Way[]
 }
 
 /** @param catalog of services whose names have no slash */
@@ -67,7 +72,7 @@ function draftsOf(catalog: Catalog): { readonly drafts: ReadonlyMap<string, Draf
         if (leftOut.size < MAX_ROUTES) leftOut.add(name)
         return null
       }
-      draft = { host, path, services: new Set(), claimed: new Map(), absent: [] }
+      draft = { host, path, services: new Set(), claimed: new Map(), absent: [], ways: [] }
       drafts.set(name, draft)
     }
     draft.services.add(service)
@@ -77,8 +82,7 @@ function draftsOf(catalog: Catalog): { readonly drafts: ReadonlyMap<string, Draf
     for (const endpoint of endpoints) {
       for (const claim of endpoint.claims ?? []) {
         const draft = draftFor(service, claim)
-        if (claim.refused !== null) draft?.absent.push(absentee(endpoint, claim.refused))
-        else if (draft?.claimed.has(endpoint.id) === false) draft.claimed.set(endpoint.id, { endpoint, claim })
+        if (draft !== null) addClaim(draft, endpoint, claim)
       }
     }
     for (const { claims = [], unread: _, ...rest } of absent) {
@@ -88,13 +92,28 @@ function draftsOf(catalog: Catalog): { readonly drafts: ReadonlyMap<string, Draf
   return { drafts, leftOut: leftOut.size }
 }
 
+function addClaim(draft: Draft, endpoint: Endpoint, { strip, prepend, share, refused }: RouteClaim): void {
+  const { claimed, absent, ways } = draft
+  if (refused !== null) return void absent.push(absentee(endpoint, refused))
+  if (claimed.has(endpoint.id)) return
+  let way = ways.find((each) => each.strip === strip && each.prepend === prepend)
+  if (way === undefined && ways.length === maxWays) {
+    return void absent.push(absentee(endpoint, `its tag has other options than those of ${maxWays} others`))
+  }
+  if (way === undefined) {
+    way = { strip, prepend }
+    ways.push(way)
+  }
+  claimed.set(endpoint.id, { endpoint, share, way })
+}
+
 function absentee({ id, instance }: Endpoint, reason: string): AbsentInstance {
   return { instance, address: id, reason }
 }
 
 function serviceOf({ claimed, absent }: Draft): CatalogService {
   const list = [...claimed.values()]
-  const weights = weightsOf(list.map(({ claim }) => claim.share))
+  const weights = weightsOf(list.map(({ share }) => share))
   const endpoints: Endpoint[] = []
   const others = absent.filter(({ address }) => !claimed.has(address))
   for (const [at, { endpoint }] of list.entries()) {
@@ -131,17 +150,9 @@ function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b)
 }
 
-function routeOf(name: string, { host, path, claimed }: Draft): TagRoute {
-  const ways = new Map<string, Way>()
-  const wayOf = new Map<string, Way>()
-  for (const [id, { claim }] of claimed) {
-    const key = JSON.stringify([claim.strip, claim.prepend])
-    const way = ways.get(key) ?? { strip: claim.strip, prepend: claim.prepend }
-    ways.set(key, way)
-    wayOf.set(id, way)
-  }
-  if (ways.size === 0) return { name, host, path, ways: [asItIs], wayOf: null }
-  return { name, host, path, ways: [...ways.values()], wayOf: ways.size === 1 ? null : wayOf }
+function routeOf(name: string, { host, path, claimed, ways }: Draft): TagRoute {
+  if (ways.length <= 1) return { name, host, path, ways: ways.length === 0 ? [asItIs] : ways, wayOf: null }
+  return { name, host, path, ways, wayOf: new Map([...claimed].map(([id, { way }]) => [id, way])) }
 }
 
 const asItIs: Way = { strip: '', prepend: '' }

@@ -3,6 +3,7 @@
  * balancer; this file knows which service's instances are behind it, so that what is asked about those counts it in.
  */
 
+import type { Balancer, HandResult, Hands } from '../balancer/balancer.ts'
 import type { Catalog, EndpointId } from '../balancer/endpoint.ts'
 import type { Vitals } from '../balancer/view.ts'
 import { withRoutes } from './route-catalog.ts'
@@ -11,8 +12,7 @@ import { type RouteTable, routeTable } from './route-table.ts'
 export interface TagRoutesDeps {
   /** Asked at each step, so that a re-read config holds at once. */
   readonly isOn: () => boolean
-  readonly vitals: (service: string, endpoint: EndpointId) => Vitals | null
-  readonly traffic: () => ReadonlyMap<string, number>
+  readonly balancer: Pick<Balancer, 'vitals' | 'traffic' | keyof Hands>
   /** There are more routes than there are places for, and so many are left out. Told when that number changes. */
   readonly onLeftOut: (routes: number) => void
 }
@@ -28,9 +28,12 @@ export interface TagRoutes {
   vitals(service: string, endpoint: EndpointId): Vitals | null
   /** As the balancer's, with the requests on a route counted for the services behind it. */
   traffic(): ReadonlyMap<string, number>
+  /** As the balancer's; what is said of an endpoint of a service is said of it on the routes that it serves by then, too. */
+  readonly hands: Hands
 }
 
 export function createTagRoutes(deps: TagRoutesDeps): TagRoutes {
+  const { balancer } = deps
   let given: Catalog = { services: new Map() }
   let table: RouteTable | null = null
   let owners: ReadonlyMap<string, string> = new Map()
@@ -38,8 +41,17 @@ export function createTagRoutes(deps: TagRoutesDeps): TagRoutes {
 
   /** The names of the routes that an endpoint of a service serves. */
   function routesOf(service: string, endpoint: EndpointId): readonly string[] {
-    const claims = given.services.get(service)?.endpoints.find(({ id }) => id === endpoint)?.claims ?? []
-    return claims.map(({ host, path }) => host + path)
+    const { endpoints = [], absent = [] } = given.services.get(service) ?? {}
+    // A person may drain one that is out of rotation.
+    const found = endpoints.find(({ id }) => id === endpoint) ?? absent.find(({ address }) => address === endpoint)
+    return (found?.claims ?? []).map(({ host, path }) => host + path)
+  }
+
+  /** The answer is about the service: on a route it may have been said before. */
+  function onAll(service: string, endpoint: EndpointId, say: (name: string) => HandResult): HandResult {
+    const result = say(service)
+    if (table !== null) for (const route of routesOf(service, endpoint)) say(route)
+    return result
   }
 
   return {
@@ -60,14 +72,14 @@ export function createTagRoutes(deps: TagRoutesDeps): TagRoutes {
     table: () => (table !== null && deps.isOn() ? table : null),
     settingsOf: (name) => (owners.size === 0 ? name : (owners.get(name) ?? name)),
     vitals(service, endpoint) {
-      const own = deps.vitals(service, endpoint)
+      const own = balancer.vitals(service, endpoint)
       if (table === null || own === null) return own
       return routesOf(service, endpoint)
-        .map((route) => deps.vitals(route, endpoint))
+        .map((route) => balancer.vitals(route, endpoint))
         .reduce<Vitals>((all, each) => (each === null ? all : both(all, each)), own)
     },
     traffic() {
-      const picks = deps.traffic()
+      const picks = balancer.traffic()
       if (table === null) return picks
       const all = new Map(picks)
       for (const [name, { endpoints }] of given.services) {
@@ -75,6 +87,12 @@ export function createTagRoutes(deps: TagRoutesDeps): TagRoutes {
         for (const route of routes) all.set(name, (all.get(name) ?? 0) + (picks.get(route) ?? 0))
       }
       return all
+    },
+    hands: {
+      drain: (service, endpoint, by) => onAll(service, endpoint, (name) => balancer.drain(name, endpoint, by)),
+      undrain: (service, endpoint, by) => onAll(service, endpoint, (name) => balancer.undrain(name, endpoint, by)),
+      eject: (service, endpoint, by) => onAll(service, endpoint, (name) => balancer.eject(name, endpoint, by)),
+      restore: (service, endpoint) => onAll(service, endpoint, (name) => balancer.restore(name, endpoint)),
     },
   }
 }

@@ -7,7 +7,7 @@
 
 import { role, rolesOf } from './field-names.ts'
 import { faultIn, isAllowedTarget, isPlainTarget, originFormOf, type Route } from './request-path.ts'
-import type { RouteTable, Way } from './route-table.ts'
+import type { RouteTable, TagRoute, Way } from './route-table.ts'
 
 /** @returns null when no route has it: it may name a service, or be no target at all */
 export function taggedRouteOf(target: string, rawHeaders: readonly string[], table: RouteTable): Route | null {
@@ -21,8 +21,7 @@ export function taggedRouteOf(target: string, rawHeaders: readonly string[], tab
   const route = table.find(table.hasHosts ? hostOf(rawHeaders) : '', path)
   if (route === null) return null
 
-  const judgedFrom = [route.path, ...route.ways.map(({ strip }) => strip).filter((strip) => path.startsWith(strip))]
-  const fault = plain ? null : firstFault(judgedFrom, origin, pathEnd)
+  const fault = plain ? null : firstFault(route, origin, path, pathEnd)
   if (fault !== null) return { kind: 'invalid', detail: fault }
   const { name: service, wayOf } = route
   const [way] = route.ways
@@ -46,8 +45,9 @@ function along(
 const slash = 0x2f
 
 /** A strip may be longer than the route's path: then what is behind that is judged, too. */
-function firstFault(prefixes: readonly string[], origin: string, pathEnd: number): string | null {
-  for (const prefix of prefixes) {
+function firstFault(route: TagRoute, origin: string, path: string, pathEnd: number): string | null {
+  const strips = route.ways.map(({ strip }) => strip).filter((strip) => path.startsWith(strip))
+  for (const prefix of [route.path, ...strips]) {
     const fault = faultIn(origin.slice(lengthAsSent(origin, prefix.length), pathEnd))
     if (fault !== null) return fault
   }

@@ -246,6 +246,22 @@ test('an instance that the catalog forgets stays on its route while it is held, 
   expect(metrics).toMatch(/evenkeel_requests_total\{service="\/lone\/way",method="GET",code="200"\} \d+/)
 }, 60_000)
 
+test('an endpoint that is drained by hand gets no request on its routes either', async () => {
+  for (const name of ['a', 'b']) await register('drained', name, 'urlprefix-/by-hand')
+  const { app, port } = await start('wire')
+  const requests = flow(port, '/by-hand')
+  await requests.untilEven('a', 'b')
+  const say = async (action: string) => {
+    const place = `http://127.0.0.1:${app.adminPort}/api/services/drained/endpoints/127.0.0.1:${places.get('a')}`
+    expect((await fetch(`${place}/${action}`, { method: 'POST' })).status).toBe(200)
+  }
+  await say('drain')
+  await requests.untilEven('b')
+  await say('undrain')
+  await requests.untilEven('a', 'b')
+  expect((await requests.stop()).filter(({ status }) => status !== 200)).toEqual([])
+}, 60_000)
+
 test('routes survive a restart while Consul is away', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'evenkeel-fabio-'))
   ofTest.push(() => rm(folder, { recursive: true, force: true }))

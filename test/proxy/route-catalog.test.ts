@@ -109,6 +109,16 @@ test('endpoints that want the path otherwise are told apart, others are not', ()
   expect(y).toMatchObject({ ways: [{ strip: '/y', prepend: '' }], wayOf: null })
 })
 
+test('more ways than any deployment has: whoever comes later is out, with the reason', () => {
+  const endpoints = Array.from({ length: 18 }, (_, at) => endpoint(`e${at}`, [claim('/x', { strip: `/${at}` })]))
+  const made = withRoutes(catalog({ one: endpoints }))
+  expect(made.routes[0]?.ways).toHaveLength(16)
+  expect(made.catalog.services.get('/x')?.endpoints).toHaveLength(16)
+  expect(made.catalog.services.get('/x')?.absent.map(({ reason }) => reason)).toEqual(
+    Array.from({ length: 2 }, () => 'its tag has other options than those of 16 others'),
+  )
+})
+
 test('more routes than there may be: the first come, and the others are counted', () => {
   const claims = (from: number) => Array.from({ length: 60 }, (_, at) => claim(`/${from + at}`))
   const endpoints = Array.from({ length: 200 }, (_, at) => endpoint(`e${at}`, claims(at * 60)))

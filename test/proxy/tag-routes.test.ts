@@ -1,6 +1,7 @@
 /** What is known of the services behind routes, while the catalog and the config change? */
 
 import { expect, test } from 'vitest'
+import type { HandResult } from '../../src/balancer/balancer.ts'
 import type { Catalog, RouteClaim } from '../../src/balancer/endpoint.ts'
 import type { Vitals } from '../../src/balancer/view.ts'
 import { createTagRoutes } from '../../src/proxy/tag-routes.ts'
@@ -16,13 +17,24 @@ function catalogOf(...paths: string[]): Catalog {
 function world() {
   const state = { isOn: true, vitals: new Map<string, Vitals>(), traffic: new Map<string, number>() }
   const leftOut: number[] = []
+  const said: string[] = []
+  const say = (words: string): HandResult => {
+    said.push(words)
+    return words.includes('/x') ? 'unchanged' : 'done'
+  }
   const routes = createTagRoutes({
     isOn: () => state.isOn,
-    vitals: (service) => state.vitals.get(service) ?? null,
-    traffic: () => state.traffic,
+    balancer: {
+      vitals: (service) => state.vitals.get(service) ?? null,
+      traffic: () => state.traffic,
+      drain: (service, endpoint, by) => say(`${by} drains ${endpoint} of ${service}`),
+      undrain: (service, endpoint, by) => say(`${by} undrains ${endpoint} of ${service}`),
+      eject: (service, endpoint, by) => say(`${by} ejects ${endpoint} of ${service}`),
+      restore: (service, endpoint) => say(`${endpoint} of ${service} is restored`),
+    },
     onLeftOut: (count) => void leftOut.push(count),
   })
-  return { state, routes, leftOut }
+  return { state, routes, leftOut, said }
 }
 
 test('turned off there is no route, at once, and the catalog passes as it is', () => {
@@ -66,6 +78,16 @@ test('requests on a route count for the services behind it: those with the most 
   expect(routes.traffic()).toBe(state.traffic)
   routes.take(catalogOf('/x', '/y', '/z'))
   expect(routes.traffic().get('one')).toBe(111)
+})
+
+test('what a person says of an endpoint of a service is said of it on its routes, too', () => {
+  const { routes, said } = world()
+  routes.take(catalogOf('/x', '/y'))
+  expect(routes.hands.drain('one', 'a:1', 'me')).toBe('done')
+  expect(said.splice(0)).toEqual(['me drains a:1 of one', 'me drains a:1 of /x', 'me drains a:1 of /y'])
+  routes.hands.restore('one', 'b:1')
+  routes.hands.undrain('/y', 'a:1', 'me')
+  expect(said.splice(0)).toEqual(['b:1 of one is restored', 'me undrains a:1 of /y'])
 })
 
 test('too many routes are told of when their number changes', () => {
