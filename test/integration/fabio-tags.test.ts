@@ -59,6 +59,8 @@ interface Proxy {
   readonly app: App
   readonly port: number
   readonly log: readonly Record<string, unknown>[]
+  /** Re-reads the config with `routing.fabioTags` on or off. */
+  turn(on: boolean): void
 }
 
 async function start(engine: string, more = '', hold = '10s'): Promise<Proxy> {
@@ -69,17 +71,20 @@ async function start(engine: string, more = '', hold = '10s'): Promise<Proxy> {
       done()
     },
   })
-  const config = configOf(`
-    listen: { host: 127.0.0.1, port: 0 }
-    admin: { port: 0 }
-    engine: ${engine}
-    routing: { fabioTags: true }
-    admission: { hold: ${hold} }
-    discovery: { consul: { address: '${consul.url}' } ${more} }
-  `)
+  const configWith = (fabioTags: boolean) =>
+    configOf(`
+      listen: { host: 127.0.0.1, port: 0 }
+      admin: { port: 0 }
+      engine: ${engine}
+      routing: { fabioTags: ${fabioTags} }
+      admission: { hold: ${hold} }
+      discovery: { consul: { address: '${consul.url}' } ${more} }
+    `)
+  const config = configWith(true)
   const app = await startApp({ config, log: pino({ level: 'info' }, sink), setLogLevel() {}, version: '0' })
   ofTest.push(() => app.close())
-  return { app, port: await app.ready, log }
+  const turn = (on: boolean) => void app.reload(configWith(on))
+  return { app, port: await app.ready, log, turn }
 }
 
 interface Answer {
@@ -258,6 +263,27 @@ test('an endpoint that is drained by hand gets no request on its routes either',
   await say('drain')
   await requests.untilEven('b')
   await say('undrain')
+  await requests.untilEven('a', 'b')
+  expect((await requests.stop()).filter(({ status }) => status !== 200)).toEqual([])
+}, 60_000)
+
+test('turned off and on again by a re-read config: routes are gone at once, and come back; services never notice', async () => {
+  for (const name of ['a', 'b']) await register('turned', name, 'urlprefix-/by/tag')
+  const { app, port, turn } = await start('wire')
+  const requests = flow(port, '/turned/x')
+  await requests.untilEven('a', 'b')
+  expect((await get(port, '/by/tag')).status).toBe(200)
+  turn(false)
+  expect((await get(port, '/by/tag')).status).toBe(404)
+  const services = async () => {
+    const response = await fetch(`http://127.0.0.1:${app.adminPort}/api/services`)
+    const list = (await response.json()) as readonly { name: string; inCatalog: boolean }[]
+    return list.filter(({ inCatalog }) => inCatalog).map(({ name }) => name)
+  }
+  await waitFor('the route has no pool any more', async () => !(await services()).includes('/by/tag'))
+  turn(true)
+  await waitFor('the route is back', async () => (await get(port, '/by/tag')).status === 200)
+  expect((await services()).includes('/by/tag')).toBe(true)
   await requests.untilEven('a', 'b')
   expect((await requests.stop()).filter(({ status }) => status !== 200)).toEqual([])
 }, 60_000)
