@@ -36,6 +36,7 @@ import { wireEngine } from './proxy/engines/wire/wire.ts'
 import type { Engine } from './proxy/exchange.ts'
 import { createHandler } from './proxy/handle-exchange.ts'
 import type { ProxyObserver } from './proxy/observer.ts'
+import { createTagRoutes } from './proxy/tag-routes.ts'
 import { createTraceMaker } from './proxy/trace-context.ts'
 import { sourceKey, whyUnknown } from './source-rules.ts'
 
@@ -64,13 +65,20 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   let settings = settingsOf(initial)
   let draining = false
 
+  const outlierOf = (service: string) => settings.outlier(tagRoutes.settingsOf(service))
+  const balancingOf = (service: string) => settings.balancing(tagRoutes.settingsOf(service))
   /** Filled below: they are made with what they watch. */
   const watching: Partial<BalancerObserver>[] = []
   const balancer = createBalancer({
     now,
-    outlier: (service) => settings.outlier(service),
-    balancing: (service) => settings.balancing(service),
+    outlier: outlierOf,
+    balancing: balancingOf,
     observer: allOf(watching),
+  })
+  const tagRoutes = createTagRoutes({
+    isOn: () => settings.config.routing.fabioTags,
+    balancer,
+    onLeftOut: (routes) => log.warn({ routes }, 'tags claim more routes than there may be: these are left out'),
   })
   const metrics = createMetrics({
     version,
@@ -87,7 +95,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   const trail = createRequestTrail({ now })
   const explaining: ExplainSources = {
     facts: (service) => following.instances(service),
-    rules: (service) => ({ outlier: settings.outlier(service), ...settings.balancing(service) }),
+    rules: (service) => ({ outlier: outlierOf(service), ...balancingOf(service) }),
     unknown: (name) => ({
       ...whyUnknown(name, settings.config, following.readiness().state !== 'starting'),
       nearest: nearest(name, balancer.traffic().keys()),
@@ -129,7 +137,8 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   const handler = createHandler({
     balancer,
     routing: () => settings.config.routing,
-    policy: (service) => settings.policy(service),
+    tagRoutes: tagRoutes.table,
+    policy: (service) => settings.policy(tagRoutes.settingsOf(service)),
     limits: initial.limits,
     isTrustedProxy: (address) => settings.isTrustedProxy(address),
     observer,
@@ -150,8 +159,8 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     log,
     now,
     config: () => settings.config,
-    vitals: balancer.vitals,
-    traffic: balancer.traffic,
+    vitals: tagRoutes.vitals,
+    traffic: tagRoutes.traffic,
     use: take,
     onResult: (result) => {
       metrics.onCatalog(result)
@@ -164,7 +173,8 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
   })
 
   /** Routes by this catalog from now on. True: that is another table than before. */
-  function take(catalog: Catalog): boolean {
+  function take(admitted: Catalog): boolean {
+    const catalog = tagRoutes.take(admitted)
     const change = balancer.update(catalog)
     if (change.kind === 'unchanged') return false
     metrics.onTableChange(change.services)
@@ -199,7 +209,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     trail,
     config: () => redactedConfig(settings.config),
     hands: {
-      hands: balancer,
+      hands: tagRoutes.hands,
       viewService: balancer.viewService,
       services: () => [...balancer.traffic().keys()],
       onHand: createHandLog(log),

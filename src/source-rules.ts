@@ -163,7 +163,7 @@ export function catalogKey({ discovery, register, services }: Config): string {
 /** What the sources are made of: when it changes, they have to be followed anew. */
 export function sourceKey(config: Config): string {
   const { push, snapshot, ...read } = config.discovery
-  return JSON.stringify([read, catalogKey(config)])
+  return JSON.stringify([read, config.routing.fabioTags, catalogKey(config)])
 }
 
 /** Which catalog a snapshot is of, in words that differ where catalogs do; null: only its endpoints say so. */

@@ -65,8 +65,8 @@ function oneSource(name: SourceName, config: Config, deps: SourceDeps): CatalogS
 }
 
 function consulSources(config: Config, { log, traffic }: SourceDeps): CatalogSource {
-  const { discovery, services } = config
-  const { consul } = discovery
+  const { discovery, services, routing } = config
+  const consul = { ...discovery.consul, fabioTags: routing.fabioTags }
   const deps = { log, traffic, random: Math.random }
   const { exclude } = nameRules(config)
   const wanted = new Map(Object.entries(services).map(([name, { failover }]) => [name, failover]))

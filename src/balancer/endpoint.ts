@@ -23,6 +23,24 @@ export interface Endpoint {
   readonly doubted?: true
   /** The sources of the catalog that name it, in their order. */
   readonly sources?: readonly string[]
+  /** The requests that its tags ask for; absent: none. */
+  readonly claims?: readonly RouteClaim[]
+}
+
+/** Requests that an instance asks for by host and path, beside those for its service (docs/decisions/048-fabio-tags.md). */
+export interface RouteClaim {
+  /** Lower case, with its port unless that is 80; `*` in front stands for whatever comes before; '' is any host. */
+  readonly host: string
+  /** What the path starts with. */
+  readonly path: string
+  /** Cut off the front of the path where it stands there; '': nothing. */
+  readonly strip: string
+  /** Then put in front of it; '': nothing. */
+  readonly prepend: string
+  /** Its part of these requests, above 0; null: an equal part of what others leave. */
+  readonly share: number | null
+  /** It asks for something that cannot be done, in words for an operator: it gets none. null: nothing is wrong. */
+  readonly refused: string | null
 }
 
 /** An instance that the catalog knows but that gets no traffic, and why, in words for an operator. */
@@ -38,6 +56,8 @@ export interface AbsentInstance {
   readonly unread?: true
   /** The sources of the catalog that say so, in their order. */
   readonly sources?: readonly string[]
+  /** As of an endpoint: others do not get these requests because this one cannot. */
+  readonly claims?: readonly RouteClaim[]
 }
 
 /** All that discovery says of one service. */
@@ -69,7 +89,22 @@ export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
     a.weight === b.weight &&
     a.instance === b.instance &&
     a.doubted === b.doubted &&
-    sameSources(a.sources, b.sources)
+    sameSources(a.sources, b.sources) &&
+    sameClaims(a.claims, b.claims)
+  )
+}
+
+function sameClaims(a: readonly RouteClaim[] = [], b: readonly RouteClaim[] = []): boolean {
+  return sameList(
+    a,
+    b,
+    (x, y) =>
+      x.host === y.host &&
+      x.path === y.path &&
+      x.strip === y.strip &&
+      x.prepend === y.prepend &&
+      x.share === y.share &&
+      x.refused === y.refused,
   )
 }
 
@@ -87,7 +122,8 @@ export function sameService(a: CatalogService, b: CatalogService): boolean {
         x.reason === y.reason &&
         x.agentLost === y.agentLost &&
         x.unread === y.unread &&
-        sameSources(x.sources, y.sources),
+        sameSources(x.sources, y.sources) &&
+        sameClaims(x.claims, y.claims),
     )
   )
 }

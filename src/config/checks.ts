@@ -57,6 +57,9 @@ export function contradictions(config: Config, from: (path: KeyPath) => string):
   if (config.register.enabled && !sources.includes('consul')) {
     add(['register', 'enabled'], true, 'must be false unless discovery.source has consul')
   }
+  if (config.routing.fabioTags && !sources.includes('consul')) {
+    add(['routing', 'fabioTags'], true, 'must be false unless discovery.source has consul')
+  }
   for (const [name, { failover }] of Object.entries(config.services)) {
     if (failover.length > 0 && !sources.includes('consul')) {
       add(['services', name, 'failover'], failover, 'must be empty unless discovery.source has consul')

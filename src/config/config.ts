@@ -36,6 +36,8 @@ export interface RoutingOptions {
   /** Empty, or `/api`: starts with a slash, ends without one. */
   readonly basePath: string
   readonly stripPrefix: boolean
+  /** True: tags in fabio's way claim requests by host and path. */
+  readonly fabioTags: boolean
 }
 
 /** What may differ for one service; what is absent is as for all. */

@@ -86,7 +86,10 @@ export const fileSchema = keyed({
   engine: word('http-proxy', 'wire').prefault('wire'),
   discovery: discoverySection,
   admission: section({ enabled: toggle, hold: duration(100) }, { enabled: true, hold: '10s' }),
-  routing: section({ basePath, stripPrefix: toggle }, { basePath: '', stripPrefix: true }),
+  routing: section(
+    { basePath, stripPrefix: toggle, fabioTags: toggle },
+    { basePath: '', stripPrefix: true, fabioTags: false },
+  ),
   balancing: section(balancing, { slowStart: null }),
   upstream: section(upstream, {
     keepAlive: false,

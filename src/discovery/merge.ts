@@ -32,7 +32,12 @@ export function mergeService(parts: readonly Part[]): CatalogService {
       const sources = [...(known?.sources ?? []), source]
       // Whom one source is sure of is not in doubt.
       const isDoubted = doubted === true && said.doubted === true
-      endpoints.set(said.id, { ...first, sources, ...(isDoubted ? { doubted } : {}) })
+      const claims = first.claims ?? said.claims
+      endpoints.set(said.id, {
+        ...{ ...first, sources },
+        ...(isDoubted ? { doubted } : {}),
+        ...(claims === undefined ? {} : { claims }),
+      })
     }
   }
   const absent = new Map<string, AbsentInstance>()

@@ -11,6 +11,7 @@ export type OddityKind =
   | 'bad-weight'
   | 'shared-address'
   | 'bad-name'
+  | 'bad-route-tag'
 
 export interface Oddity {
   readonly kind: OddityKind

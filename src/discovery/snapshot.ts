@@ -17,6 +17,7 @@ import {
   endpointId,
 } from '../balancer/endpoint.ts'
 import { isPort, normalAddress } from './address.ts'
+import { claimsFrom } from './fabio-tags.ts'
 import { isNameable } from './names.ts'
 import { compareText, printable } from './untrusted-text.ts'
 
@@ -57,8 +58,8 @@ export function* snapshotPieces({ catalog, confirmedAtMs, of }: Snapshot): Gener
   yield `{\n  "format": "${FORMAT}",\n  "version": ${VERSION},${origin}\n  "confirmedAt": "${confirmedAt}",\n  "services": [`
   let before = '\n    '
   for (const [name, { endpoints, absent }] of catalog.services) {
-    const places = endpoints.map(({ instance, address, port, weight, sources }) => {
-      return { instance, address, port, weight, sources }
+    const places = endpoints.map(({ instance, address, port, weight, sources, claims }) => {
+      return { instance, address, port, weight, sources, claims }
     })
     yield `${before}${JSON.stringify({ name, endpoints: places, absent })}`
     before = ',\n    '
@@ -136,7 +137,7 @@ function serviceOf({ endpoints, absent }: Json, at: string): CatalogService {
 }
 
 function endpointOf(item: unknown, at: string): Endpoint {
-  const { instance, address, port, weight, sources } = objectOf(item, at)
+  const { instance, address, port, weight, sources, claims } = objectOf(item, at)
   const place = typeof address === 'string' ? normalAddress(address) : null
   if (place === null) throw unsound(`${at}.address`, address, 'an IP address or a host name')
   if (!isPort(port)) throw unsound(`${at}.port`, port, 'an integer from 1 to 65535')
@@ -144,11 +145,15 @@ function endpointOf(item: unknown, at: string): Endpoint {
     throw unsound(`${at}.weight`, weight, `an integer from 1 to ${MAX_WEIGHT}`)
   }
   const id = endpointId(place, port)
-  return { id, instance: textOf(instance, `${at}.instance`), address: place, port, weight, ...sourcesOf(sources, at) }
+  return {
+    ...{ id, instance: textOf(instance, `${at}.instance`), address: place, port, weight },
+    ...sourcesOf(sources, at),
+    ...claimsOf(claims, at),
+  }
 }
 
 function absentOf(item: unknown, at: string): AbsentInstance {
-  const { instance, address, reason, agentLost = false, sources } = objectOf(item, at)
+  const { instance, address, reason, agentLost = false, sources, claims } = objectOf(item, at)
   if (typeof agentLost !== 'boolean') throw unsound(`${at}.agentLost`, agentLost, 'true or false')
   return {
     instance: textOf(instance, `${at}.instance`),
@@ -156,6 +161,7 @@ function absentOf(item: unknown, at: string): AbsentInstance {
     reason: textOf(reason, `${at}.reason`),
     ...(agentLost ? { agentLost } : {}),
     ...sourcesOf(sources, at),
+    ...claimsOf(claims, at),
   }
 }
 
@@ -163,6 +169,13 @@ function sourcesOf(value: unknown, at: string): { readonly sources?: readonly st
   if (value === undefined) return {}
   const sources = listOf(value, `${at}.sources`).map((source, index) => textOf(source, `${at}.sources[${index}]`))
   return { sources }
+}
+
+function claimsOf(claims: unknown, at: string): Pick<Endpoint, 'claims'> {
+  if (claims === undefined) return {}
+  const sound = claimsFrom(claims)
+  if (sound === null) throw unsound(`${at}.claims`, claims, 'what the tags of an instance can claim')
+  return { claims: sound }
 }
 
 function textOf(value: unknown, at: string): string {

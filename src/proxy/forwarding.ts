@@ -104,7 +104,7 @@ export class Forwarding {
   /** One attempt, and the endpoint to try next if there is to be one. */
   async #attempt(pick: Picked): Promise<{ outcome: Outcome; next: Picked | null }> {
     const { service } = this.#lane
-    const { target, prefix } = this.#route
+    const { target, prefix } = this.#route.along?.(pick.endpoint.id) ?? this.#route
     const { observer } = this.#context
     const { request } = this.#exchange
     const { requestId, origin, trace } = this.#identity

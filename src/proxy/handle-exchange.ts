@@ -13,11 +13,15 @@ import { replyTo } from './reply.ts'
 import { routeOf } from './request-path.ts'
 import { violationOf } from './request-rules.ts'
 import { RetryBudget } from './retry.ts'
+import type { RouteTable } from './route-table.ts'
+import { taggedRouteOf } from './tagged-path.ts'
 import { type MadeTrace, traceOf } from './trace-context.ts'
 
 export interface HandlerContext extends ForwardingContext {
   /** Asked for each request, so that a re-read config holds at once. */
   readonly routing: () => { readonly basePath: string }
+  /** What instances claim by host and path: it goes before the names of services. null or absent: nothing. */
+  readonly tagRoutes?: () => RouteTable | null
   readonly isTrustedProxy: (address: string) => boolean
   readonly newRequestId: () => string
   /** A trace for a request that has none; null: it goes without. */
@@ -91,7 +95,10 @@ async function handle(exchange: Exchange, context: HandlerContext, lanes: Map<st
   }
 
   const { basePath } = context.routing()
-  const route = routeOf(request.target, basePath, (service) => context.policy(service).stripPrefix)
+  const tagRoutes = context.tagRoutes?.() ?? null
+  const route =
+    (tagRoutes === null ? null : taggedRouteOf(request.target, request.rawHeaders, tagRoutes)) ??
+    routeOf(request.target, basePath, (service) => context.policy(service).stripPrefix)
   if (route.kind === 'invalid')
     return refuse(exchange, context, identity, { status: 400, detail: route.detail, close: false })
 

@@ -13,6 +13,8 @@ export type Route =
       readonly target: string
       /** What was cut off in front of it, as the client wrote it; empty when nothing was. */
       readonly prefix: string
+      /** What both of them are for an endpoint that wants them otherwise. Absent: there is none. */
+      readonly along?: (endpoint: string) => { readonly target: string; readonly prefix: string }
     }
   | { readonly kind: 'invalid'; readonly detail: string }
 
@@ -26,17 +28,27 @@ const worthALook = /[^!-"$&-[\]-~]|\.\./
 const allowedTarget = /^[!-"$-~]+$/
 const absoluteForm = /^https?:\/\/[^/?]*/i
 
+/** True for a target with nothing in it that could be read in two ways. */
+export function isPlainTarget(target: string): boolean {
+  return !worthALook.test(target)
+}
+
+/** True for a target of characters that may stand in one. */
+export function isAllowedTarget(target: string): boolean {
+  return allowedTarget.test(target)
+}
+
 /**
  * @param target the request target as sent: origin-form or absolute-form
  * @param basePath empty, or a path that starts with a slash and does not end with one
  * @param stripsPrefix whether endpoints of a service see the path without base path and service name
  */
 export function routeOf(target: string, basePath: string, stripsPrefix: (service: string) => boolean): Route {
-  const plain = !worthALook.test(target)
-  if (!plain && !allowedTarget.test(target)) {
+  const plain = isPlainTarget(target)
+  if (!plain && !isAllowedTarget(target)) {
     return invalid('The request target has a character that must be percent-encoded, or a fragment.')
   }
-  const origin = target.charCodeAt(0) === slash ? target : originFormOf(target)
+  const origin = originFormOf(target)
   if (origin === null) return invalid('The request target is neither a path nor an http URL.')
 
   const queryStart = origin.indexOf('?')
@@ -64,7 +76,9 @@ function invalid(detail: string): Route {
   return { kind: 'invalid', detail }
 }
 
-function originFormOf(target: string): string | null {
+/** The target without scheme and authority: it starts with a slash. null: it is neither a path nor an http URL. */
+export function originFormOf(target: string): string | null {
+  if (target.charCodeAt(0) === slash) return target
   const authority = absoluteForm.exec(target)
   if (authority === null) return null
   const rest = target.slice(authority[0].length)
@@ -88,8 +102,8 @@ function isName(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && !/[/\\\u0000-\u001f\u007f]/.test(name)
 }
 
-/** What is wrong with the path behind the service name; null when nothing is. */
-function faultIn(rest: string): string | null {
+/** What is wrong with the path behind the service name, or behind a route's own path; null when nothing is. */
+export function faultIn(rest: string): string | null {
   if (rest.includes('\\')) return 'The path has a backslash, which some servers take for a slash: encode it as %5C.'
   if (rest.includes('%')) {
     if (/%(?![0-9a-f]{2})/i.test(rest)) return 'The path has a percent sign that two hexadecimal digits do not follow.'

@@ -41,6 +41,12 @@ describe('one service of two sources', () => {
     ])
   })
 
+  test('has the routes that any source claims for a place', () => {
+    const claims = [{ host: '', path: '/a', strip: '', prepend: '', share: null, refused: null }]
+    const { endpoints } = both(service([at(1), at(2, { claims })]), service([at(1, { claims }), at(2)]))
+    expect(endpoints.map((each) => each.claims)).toEqual([claims, claims])
+  })
+
   test('doubts a place only if all who name it do', () => {
     const doubted = true as const
     const { endpoints } = both(

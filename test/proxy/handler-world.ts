@@ -6,6 +6,7 @@ import type { Outcome } from '../../src/balancer/outcome.ts'
 import type { AttemptPlan, Exchange, ExchangeRequest, Reply } from '../../src/proxy/exchange.ts'
 import { createHandler, type HandlerContext } from '../../src/proxy/handle-exchange.ts'
 import type { RequestRecord } from '../../src/proxy/observer.ts'
+import type { RouteTable } from '../../src/proxy/route-table.ts'
 import { silent } from '../support/silent.ts'
 import { waitFor } from '../support/wait.ts'
 
@@ -51,7 +52,12 @@ export type FakeExchange = { -readonly [K in keyof Exchange]: Exchange[K] } & { 
 
 /** A handler over a balancer that knows `a`, `b` and `c` of service `s`, with a clock that the test moves. */
 export function world(
-  changes: { statuses?: number[]; attempts?: number; observer?: Partial<HandlerContext['observer']> } = {},
+  changes: {
+    statuses?: number[]
+    attempts?: number
+    observer?: Partial<HandlerContext['observer']>
+    tagRoutes?: RouteTable
+  } = {},
 ) {
   const clock = { nowMs: 0 }
   const records: RequestRecord[] = []
@@ -77,6 +83,7 @@ export function world(
   const handler = createHandler({
     balancer,
     routing: () => ({ basePath: '', stripPrefix: true }),
+    tagRoutes: () => changes.tagRoutes ?? null,
     policy: () => ({
       upstream: { keepAlive: false, close: 'fin', connectTimeoutMs: 1, responseTimeoutMs: 2, idleTimeoutMs: 3 },
       retry: { attempts: changes.attempts ?? 2, budget: 0.2, statuses: changes.statuses ?? [] },

@@ -15,6 +15,7 @@ import {
   endpointId,
 } from '../../balancer/endpoint.ts'
 import { isPort, normalAddress } from '../address.ts'
+import { bothClaims, readClaims } from '../fabio-tags.ts'
 import { badness, type CheckState } from '../facts.ts'
 import { type Oddity, type OddityKind, oddity } from '../oddity.ts'
 import { compareText, printable } from '../untrusted-text.ts'
@@ -24,6 +25,8 @@ export interface InstanceRules {
   readonly tag: string | null
   /** True: an instance whose worst check is `warning` stays in rotation, at its warning weight. */
   readonly includeWarning: boolean
+  /** True: tags in fabio's way are read (fabio-tags.ts). Absent: they are not. */
+  readonly fabioTags?: boolean
 }
 
 export type DecodedInstances =
@@ -75,8 +78,12 @@ function decodeEntry(entry: unknown, rules: InstanceRules, oddities: Oddity[]): 
   }
   const { id, instance, node, stated, address, port, place } = identityOf(entry, service)
   const note: Note = (kind, words) => void oddities.push(oddity(kind, id, words))
+  // One that lacks the tag that is wanted is not routed to in any way.
+  const hasClaims = rules.fabioTags === true && !lacksTag(service, rules)
+  const claims = hasClaims ? readClaims(service.Tags, instance, oddities) : {}
   const away = (reason: string, agentLost = false): Instance => {
-    return { kind: 'absent', absentee: { instance, address: place, reason, ...(agentLost ? { agentLost } : {}) } }
+    const lost = agentLost ? { agentLost } : {}
+    return { kind: 'absent', absentee: { instance, address: place, reason, ...lost, ...claims } }
   }
 
   if (stated === '') {
@@ -100,7 +107,7 @@ function decodeEntry(entry: unknown, rules: InstanceRules, oddities: Oddity[]): 
   const weight = weightOf(service.Weights, health.state === 'warning' ? 'Warning' : 'Passing', note)
   if (weight === 0)
     return away(health.state === 'warning' ? `${health.reason} and its warning weight is 0` : 'its weight is 0')
-  const endpoint = { id: endpointId(address, port), instance, address, port, weight }
+  const endpoint = { id: endpointId(address, port), instance, address, port, weight, ...claims }
   return { kind: 'ready', endpoint, node }
 }
 
@@ -242,6 +249,9 @@ function mergeByAddress(
       continue
     }
     const { instance, id } = endpoint
+    if (endpoint.claims !== undefined) {
+      places.set(id, { ...holder, claims: bothClaims(holder.claims ?? [], endpoint.claims) })
+    }
     const absentee = { instance, address: id, reason: `same address and port as "${holder.instance}"` }
     share(absentee, holder.instance, 'counted once')
     absent.push(absentee)

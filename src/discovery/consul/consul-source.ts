@@ -32,6 +32,8 @@ export interface ConsulOptions {
   readonly tag: string | null
   /** True: an instance whose check warns stays in rotation, at its warning weight. */
   readonly includeWarning: boolean
+  /** True: tags in fabio's way claim requests by host and path. Absent: they are only tags. */
+  readonly fabioTags?: boolean
   /** Services that are watched by a connection of their own; 0 or more. */
   readonly maxWatches: number
   /** PEM texts, already read from their files; null: none. */
