@@ -88,6 +88,7 @@ export function createFollowing(deps: FollowingDeps): Following {
   const standbyFailures = new Map<string, Failed>()
   let closed = false
   let following: ReturnType<typeof follow> | null = null
+  deps.pushed.onChange(() => snapshot?.file.pushedChanged())
   let onFirstCatalog: () => void = () => {}
   const firstCatalog = new Promise<void>((resolve) => {
     onFirstCatalog = resolve
@@ -189,6 +190,8 @@ export function createFollowing(deps: FollowingDeps): Following {
         const { why, cure } = found
         log.error({ path: snapshot?.path, why, cure }, 'the snapshot is not one: it is left alone, and none is written')
       }
+      // Before the source is followed: its first answer has them.
+      if (found.kind === 'read') deps.pushed.restore(found.pushed ?? [])
       // Of a service that this config leaves out nobody will ever say that it is gone.
       const catalog = found.kind === 'read' ? routedPart(found.catalog, config()) : null
       // Addresses of long ago may be another service's by now: an old one judges only what comes after it was served.
@@ -225,12 +228,13 @@ export function createFollowing(deps: FollowingDeps): Following {
   }
 }
 
-function openSnapshotOf({ discovery: { snapshot: path, consul } }: Config, { log, now }: FollowingDeps) {
+function openSnapshotOf({ discovery: { snapshot: path, consul } }: Config, { log, now, pushed }: FollowingDeps) {
   if (path === null) return null
   const { datacenter, namespace } = consul
   const file = openSnapshot(path, {
     now,
     epochNow: Date.now,
+    pushed: pushed.all,
     of: `datacenter ${datacenter ?? '(of the agent)'}, namespace ${namespace ?? '(default)'}`,
     onError: ({ where, message, cure }) => log.error({ where, message, cure }, 'the snapshot cannot be written'),
     onRecovered: () => log.info({ path }, 'the snapshot is written again'),
