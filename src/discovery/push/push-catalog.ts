@@ -88,8 +88,10 @@ export function createPushCatalog(options: () => PushOptions, deps: PushDeps): P
   let confirmedMs = 0
   /** For how long, in all, this process was seen not to run. */
   let stoodStillMs = 0
-  /** Of the leases' clock: who was in line while nothing ran is heard before anybody is judged. */
-  let judgeFromMs = 0
+  /** It was late, and nobody has been judged since. */
+  let wasLate = false
+  /** The last look was put off; the next one is not, or a process that is always late would never look. */
+  let isPutOff = false
 
   /** The clock of the leases. */
   function leaseMs(): number {
@@ -99,7 +101,7 @@ export function createPushCatalog(options: () => PushOptions, deps: PushDeps): P
       // Not all of it: what was read meanwhile was up to so much late, and no clock goes back.
       stoodStillMs += lateMs - LATE_MS
       dueMs = atMs
-      judgeFromMs = atMs - stoodStillMs + TICK_MS
+      wasLate = true
       if (lateMs >= LONG_PAUSE_MS && leases.size > 0) told.paused(lateMs)
     }
     return atMs - stoodStillMs
@@ -118,7 +120,10 @@ export function createPushCatalog(options: () => PushOptions, deps: PushDeps): P
     const atMs = leaseMs()
     timer = null
     dueMs = Number.POSITIVE_INFINITY
-    if (atMs >= judgeFromMs && atMs >= leases.nextMs) {
+    // Who was in line while nothing ran is heard before anybody is judged.
+    isPutOff = wasLate && !isPutOff
+    wasLate = false
+    if (!isPutOff && atMs >= leases.nextMs) {
       const expired = leases.expire(atMs)
       told.expired(expired)
       if (expired.length > 0) isChanged = true
