@@ -119,6 +119,8 @@ test('nobody watches: it is taken, answered, and told to whoever watches next', 
   expect(await waiting).toBe('new')
   await ended
   expect(second.endpoints('web')).toEqual(['10.0.0.1:80*1', '10.0.0.1:82*1'])
+  expect(await pushed.remove('web', 'c', by)).toBe(true)
+  expect(second.endpoints('web')).toEqual(['10.0.0.1:80*1'])
   await second.stop()
   expect(await pushed.put(said('web', 'd', 83), by)).toBe('new')
 })

@@ -141,6 +141,7 @@ describe('whoever leaves is absent for a minute, with the reason', () => {
     leases.put(said('web', 'a'), '', 0, max)
     leave(leases)
     expect(table(leases)).toEqual(expected)
+    expect(leases.nextMs).toBeLessThanOrEqual(30_000 + DEPARTED_MS)
   })
 
   test('and then the service itself is gone, if nobody else is there', () => {
@@ -167,6 +168,8 @@ describe('whoever leaves is absent for a minute, with the reason', () => {
     // Who had gone before is not shown again when that one goes, too.
     leases.remove('web', 'a', 0)
     expect(table(leases)).toEqual(['web: c@81*1 (a@80 has been removed)'])
+    leases.put(said('web', 'a', 80, { weight: 0 }), '', 0, max)
+    expect(table(leases)).toEqual(['web: c@81*1 (a@80 its weight is 0)'])
   })
 
   test('of ids that come and go no more are kept than ever were there at once', () => {
