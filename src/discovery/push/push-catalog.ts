@@ -120,6 +120,15 @@ export function createPushCatalog(options: () => PushOptions, deps: PushDeps): P
     const atMs = leaseMs()
     timer = null
     dueMs = Number.POSITIVE_INFINITY
+    try {
+      look(atMs)
+    } catch (error) {
+      log.error({ err: error }, 'what is pushed could not be looked at')
+    }
+    schedule()
+  }
+
+  function look(atMs: number): void {
     // Who was in line while nothing ran is heard before anybody is judged.
     isPutOff = wasLate && !isPutOff
     wasLate = false
@@ -133,7 +142,6 @@ export function createPushCatalog(options: () => PushOptions, deps: PushDeps): P
       confirmedMs = now()
       watcher?.answered(query, false, false)
     }
-    schedule()
   }
 
   /** The catalog may be another one now: tells whoever watches, in a moment. */
@@ -195,7 +203,7 @@ export function createPushCatalog(options: () => PushOptions, deps: PushDeps): P
       const instances = held.slice(0, MAX_FACTS).map(factsOf)
       return { readMs: now(), instances, moreInstances: held.length - instances.length }
     },
-    describe: () => ({ ...nothingRead, watched: leases.catalog().services.size }),
+    describe: () => ({ ...nothingRead, watched: leases.services }),
   }
 
   return {
@@ -221,7 +229,7 @@ export function createPushCatalog(options: () => PushOptions, deps: PushDeps): P
       for (const each of known) {
         if (leases.has(each.service, each.id)) continue
         const of = { ...each, ttlMs: Math.min(each.ttlMs, maxTtlMs) }
-        if (leases.put(of, 'the snapshot', atMs, maxInstances) === 'full') leftOut += 1
+        if (leases.put(of, null, atMs, maxInstances) === 'full') leftOut += 1
       }
       if (known.length > 0) told.restored(known.length - leftOut, leftOut)
       news()
@@ -240,5 +248,5 @@ export function createPushCatalog(options: () => PushOptions, deps: PushDeps): P
 
 function factsOf({ id, endpoint, tags, from }: Lease): ServiceFacts['instances'][number] {
   // Who registers an instance is, as a rule, on its node.
-  return { instance: id, node: from, address: endpoint, tags, checks: [], moreChecks: 0, lacksTag: null }
+  return { instance: id, node: from ?? '', address: endpoint, tags, checks: [], moreChecks: 0, lacksTag: null }
 }

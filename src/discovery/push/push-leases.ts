@@ -24,8 +24,8 @@ export const DEPARTED_MS = 60_000
 /** One registration that holds. */
 export interface Lease extends Registration {
   readonly endpoint: EndpointId
-  /** Who said so last, in words for an operator: an address. */
-  readonly from: string
+  /** The address of who said so last; null: it is only known from the snapshot. */
+  readonly from: string | null
 }
 
 /** `full`: it is one more than there may be. `new` and `changed` may make another catalog. */
@@ -33,8 +33,10 @@ export type PutResult = 'new' | 'changed' | 'renewed' | 'full'
 
 export interface Leases {
   readonly size: number
+  /** How many services the catalog has. */
+  readonly services: number
   /** Says that an instance is there until `nowMs` and its time to live. One more than `max`, and it is not taken. */
-  put(of: Registration, from: string, nowMs: number, max: number): PutResult
+  put(of: Registration, from: string | null, nowMs: number, max: number): PutResult
   has(service: string, id: string): boolean
   /** Ends one before its time; null: there is none. */
   remove(service: string, id: string, nowMs: number): Lease | null
@@ -113,6 +115,9 @@ export function createLeases(): Leases {
   return {
     get size() {
       return size
+    },
+    get services() {
+      return services.size
     },
     get nextMs() {
       return nextMs

@@ -57,7 +57,7 @@ export function createPushLog(log: Logger, now: () => number): PushLog {
       for (const lease of leases.slice(0, MAX_NAMED)) {
         const { endpoint, ttlMs, from } = lease
         log.warn(
-          { ...named(lease), endpoint, ttl: ttlText(ttlMs), from },
+          { ...named(lease), endpoint, ttl: ttlText(ttlMs), from: from ?? 'the snapshot' },
           'a pushed instance was not renewed and is gone',
         )
       }

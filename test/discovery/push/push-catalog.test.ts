@@ -231,12 +231,18 @@ describe('what an earlier process knew', () => {
     pushed.restore([said('api', 'a', 80, 5000), said('web', 'a', 81, 30_000)])
     const { endpoints } = follow()
     expect(endpoints('api')).toEqual(['10.0.0.1:80*1'])
+    expect(pushed.source.instances?.('api')?.instances).toMatchObject([{ instance: 'a', node: '' }])
     await pass(4500)
     expect(await pushed.put(said('api', 'a', 80, 5000), by)).toBe('renewed')
     await pass(1000)
     expect(endpoints('api')).toEqual(['10.0.0.1:80*1'])
     await pass(25_000)
     expect(pushed.all()).toEqual([])
+    const gone = lines.filter(({ msg }) => msg === 'a pushed instance was not renewed and is gone')
+    expect(gone.map(({ service, from }) => [service, from])).toEqual([
+      ['api', '10.0.0.7'],
+      ['web', 'the snapshot'],
+    ])
   })
 
   test('does not replace what has been pushed since, nor go over the limits', async () => {
@@ -277,6 +283,21 @@ test('whoever keeps it is told of what changes, and of no renewal', async () => 
     expect(await change(expired)).toBe(1)
     expect(await change(() => pass(70_000))).toBe(0)
   }
+})
+
+test('a look that fails is not the last one', async () => {
+  await pushed.put(said('web', 'a', 80, 2000), by)
+  let isBroken = true
+  pushed.onChange(() => {
+    if (isBroken) throw new Error('the disk is no more')
+  })
+  await pass(3000)
+  expect(texts().at(-1)).toBe('what is pushed could not be looked at')
+  isBroken = false
+  await pushed.put(said('web', 'b', 81, 2000), by)
+  await pass(3000)
+  expect(pushed.all()).toEqual([])
+  expect(texts().at(-1)).toBe('a pushed instance was not renewed and is gone')
 })
 
 test('a whole fleet that is gone at once is some lines, and a number', async () => {
