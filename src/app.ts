@@ -153,7 +153,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     onFailure: (err) => log.error({ err }, 'the data port failed to take a connection'),
   })
 
-  const pushed = createPushCatalog(() => settings.config.discovery.push)
+  const pushed = createPushCatalog(() => settings.config.discovery.push, { log, now })
   const following = createFollowing({
     pushed,
     log,
@@ -214,6 +214,11 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
       services: () => [...balancer.traffic().keys()],
       onHand: createHandLog(log),
     },
+    push: {
+      pushed,
+      sources: () => settings.config.discovery.sources,
+      ownName: () => (settings.config.register.enabled ? settings.config.register.name : null),
+    },
     token: () => settings.config.admin.token,
     onRefused: createRefusalLog(log, now),
     onError: (err) => log.error({ err }, 'the admin listener failed'),
@@ -248,6 +253,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     if (drainDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, drainDelayMs))
     await data.close(drainTimeoutMs)
     await following.close()
+    pushed.close()
     await admin.close()
   }
 

@@ -89,6 +89,7 @@ export function createFollowing(deps: FollowingDeps): Following {
   const standbyFailures = new Map<string, Failed>()
   let closed = false
   let following: ReturnType<typeof follow> | null = null
+  deps.pushed.onChange(() => snapshot?.file.pushedChanged())
   let onFirstCatalog: () => void = () => {}
   const firstCatalog = new Promise<void>((resolve) => {
     onFirstCatalog = resolve
@@ -191,6 +192,8 @@ export function createFollowing(deps: FollowingDeps): Following {
         const { why, cure } = found
         log.error({ path: snapshot?.path, why, cure }, 'the snapshot is not one: it is left alone, and none is written')
       }
+      // Before the source is followed: its first answer has them.
+      if (found.kind === 'read') deps.pushed.restore(found.pushed ?? [])
       // Of a service that this config leaves out nobody will ever say that it is gone.
       const catalog = found.kind === 'read' ? routedPart(found.catalog, config()) : null
       // Addresses of long ago may be another service's by now: an old one judges only what comes after it was served.
@@ -227,13 +230,14 @@ export function createFollowing(deps: FollowingDeps): Following {
   }
 }
 
-function openSnapshotOf(config: Config, { log, now }: FollowingDeps) {
+function openSnapshotOf(config: Config, { log, now, pushed }: FollowingDeps) {
   const { snapshot: path } = config.discovery
   if (path === null) return null
   const of = catalogName(config)
   const file = openSnapshot(path, {
     now,
     epochNow: Date.now,
+    pushed: pushed.all,
     ...(of === null ? {} : { of }),
     onError: ({ where, message, cure }) => log.error({ where, message, cure }, 'the snapshot cannot be written'),
     onRecovered: () => log.info({ path }, 'the snapshot is written again'),

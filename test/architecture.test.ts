@@ -42,6 +42,8 @@ const rules: Readonly<Record<string, Rule>> = {
       'discovery/dns/dns-connections.ts': ['node:net'],
       'discovery/dns/dns-resolvers.ts': ['node:dns', 'node:net'],
       'discovery/dns/dns-client.ts': ['node:crypto', 'node:dgram', 'node:net'],
+      // A time to live is written as it is in the config.
+      'discovery/push/push-entry.ts': ['config/units.ts'],
       'discovery/snapshot-disk.ts': ['node:fs', 'node:fs/promises', 'node:path', 'node:crypto'],
     },
   },
@@ -65,6 +67,8 @@ const rules: Readonly<Record<string, Rule>> = {
       'admin/request-trail.ts': ['proxy/trail-code.ts'],
       // The name that somebody claims.
       'admin/hands.ts': ['discovery/untrusted-text.ts'],
+      // What somebody says of an instance is judged where the rest of its words are.
+      'admin/push.ts': ['discovery/push/push-entry.ts'],
       // esbuild in a checkout only.
       'admin/page.ts': ['npm:esbuild', 'node:crypto', 'node:fs/promises', 'node:url'],
     },
@@ -140,6 +144,8 @@ const pure = [
   'discovery/dns/dns-message.ts',
   'discovery/dns/dns-endpoints.ts',
   'discovery/dns/dns-failure.ts',
+  'discovery/push/push-entry.ts',
+  'discovery/push/push-leases.ts',
   'discovery/admission.ts',
   'discovery/doubt.ts',
   'discovery/merge.ts',

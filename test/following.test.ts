@@ -59,13 +59,16 @@ function followed(consul: string, snapshot: string | null, more = '', admission 
   const yaml = `{ discovery: { snapshot: ${snapshot}, consul: { address: '${consul}', ${more} }, ${also} }, admission: ${admission} }`
   let config = configOf(yaml)
   const catalogs: Catalog[] = []
+  const log = pino({ level: 'silent' })
+  const pushed = createPushCatalog(() => config.discovery.push, { log })
+  stops.push(async () => pushed.close())
   const following = createFollowing({
-    log: pino({ level: 'silent' }),
+    log,
     now: () => performance.now(),
     config: () => config,
     vitals: () => null,
     traffic: () => new Map(),
-    pushed: createPushCatalog(() => config.discovery.push),
+    pushed,
     use: (catalog) => catalogs.push(catalog) > 0,
     onResult: () => {},
     onDecisions: () => {},

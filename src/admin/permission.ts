@@ -48,6 +48,11 @@ export function mayChange({ remoteAddress, headers }: Caller, token: string | nu
   return { kind: 'refused', status: 403, why: `${why} ${both}`, from }
 }
 
+/** True when somebody else than the connection's other end asks: a proxy says that it passes this on. */
+export function isPassedOn(headers: IncomingHttpHeaders): boolean {
+  return Object.keys(headers).some((name) => /^(forwarded|x-forwarded-.*|x-real-ip|via)$/.test(name))
+}
+
 /** Digests are equally long whatever was sent, so neither the time nor an error tells anything of the token. */
 function hasToken(authorization: string, token: string): boolean {
   const [, sent] = /^bearer +(\S+) *$/i.exec(authorization) ?? []
@@ -69,7 +74,7 @@ function notOnItsOwn(remoteAddress: string, headers: IncomingHttpHeaders): strin
   if (!isLocalHost(headers.host)) return 'Only localhost or an IP address may be the Host of what changes something.'
   if (!isLoopback(remoteAddress)) return 'Without a token only callers on the loopback address may change something.'
   // Then the caller is another program on this machine, and the one who asks may be anybody.
-  if (Object.keys(headers).some((name) => /^(forwarded|x-forwarded-.*|x-real-ip|via)$/.test(name))) {
+  if (isPassedOn(headers)) {
     return 'What changes something is not for requests that somebody passes on.'
   }
   // A page of another site can make a browser send a POST, but not without one of these telling.

@@ -7,11 +7,12 @@ import { type CatalogStatus, describeCatalog, failureText, suspectCounts, suspec
 import { detail, summarise } from './describe.ts'
 import { describeRequests } from './describe-request.ts'
 import { type ExplainSources, explainInput, explainService } from './explain.ts'
-import { answerHand, type HandSources, handRoute, isHandPath } from './hands.ts'
+import { answerHand, type HandSources, handRoute, isHandPath, maxBodyBytes } from './hands.ts'
 import type { Live } from './live.ts'
 import type { Exposition } from './metrics.ts'
 import { type Page, pagePolicy } from './page.ts'
 import type { Granted } from './permission.ts'
+import { answerPush, isPushPath, maxPushBytes, type PushSources, pushRoute } from './push.ts'
 import { ageText, isReady, type Readiness } from './readiness.ts'
 import { keptRequests, type RequestTrail } from './request-trail.ts'
 
@@ -38,6 +39,18 @@ export interface AdminSources {
   /** The running configuration as plain JSON values. Whoever gives it has taken the secrets out. */
   readonly config: () => unknown
   readonly hands: HandSources
+  readonly push: PushSources
+}
+
+/** What somebody who may change something sent. */
+export interface Change {
+  readonly method: string
+  /** The request target. */
+  readonly target: string
+  readonly body: string
+  readonly caller: Granted
+  /** Somebody else than the caller asks, so the caller's address is nobody's. */
+  readonly isPassedOn: boolean
 }
 
 export interface Answer {
@@ -52,6 +65,8 @@ export interface Answer {
   readonly allow?: string
   /** True: it is the same for ever. */
   readonly isImmutable?: true
+  /** True: the connection is closed behind it. */
+  readonly isLast?: true
   /** Seconds after which it is worth while to ask again. */
   readonly retryAfterS?: number
   /** Goes on to write to a GET's answer, whose head is written, for as long as it likes; `body` is empty. */
@@ -69,6 +84,7 @@ const routes = [
   '/api/requests/{id}',
   '/api/catalog',
   '/api/catalog/accept (POST)',
+  pushRoute,
   '/api/config',
   '/api/live',
 ] as const
@@ -85,6 +101,7 @@ const assetPrefix = '/assets/'
 export async function answer(sources: AdminSources, target: string, accept: string | undefined): Promise<Answer> {
   const path = pathOf(target)
   if (isHandPath(path)) return methodNotAllowed('POST', 'This is said with POST.')
+  if (isPushPath(path)) return notAllowed(target)
   switch (path) {
     case '/':
       return page(await sources.page())
@@ -113,16 +130,44 @@ export async function answer(sources: AdminSources, target: string, accept: stri
   }
 }
 
-/** The answer to a POST from whoever may change something. */
-export function answerPost(sources: AdminSources, target: string, body: string, caller: Granted): Answer {
+/** How many bytes the body of a request that wants to change something may have; null: that is none. */
+export function bodyLimit(method: string, target: string): number | null {
+  if (method === 'POST') return maxBodyBytes
+  return (method === 'PUT' || method === 'DELETE') && isPushPath(pathOf(target)) ? maxPushBytes : null
+}
+
+/** The answer to a request that has a `bodyLimit`, from whoever may change something. */
+export async function answerChange(sources: AdminSources, change: Change): Promise<Answer> {
+  const { method, target, body, caller } = change
   const path = pathOf(target)
+  if (isPushPath(path)) return method === 'POST' ? notAllowed(target) : await push(sources, path, change)
   if (path === acceptPath) return json(200, { endpointsGone: sources.acceptCatalog() })
   if (!isHandPath(path)) return methodNotAllowed('GET, HEAD', 'This listener answers only GET and HEAD here.')
   const given = answerHand(sources.hands, path, body, caller)
   return given.status === 200 ? json(200, given.told) : problem(given.status, given.title, given.why, given.about)
 }
 
-export function methodNotAllowed(allow: string, why: string): Answer {
+async function push(sources: AdminSources, path: string, change: Change): Promise<Answer> {
+  const given = await answerPush(sources.push, path, change)
+  // The next beat comes after the time that idle connections have, and thousands of those would fill the listener.
+  return { ...pushAnswer(given), isLast: true }
+}
+
+function pushAnswer(given: Awaited<ReturnType<typeof answerPush>>): Answer {
+  if (given.status === 204) return text(204, '')
+  return 'told' in given ? json(given.status, given.told) : problem(given.status, given.title, given.why, given.about)
+}
+
+/** The answer to a method that is not known at this target. */
+export function notAllowed(target: string): Answer {
+  if (isPushPath(pathOf(target))) return methodNotAllowed('PUT, DELETE', 'An instance is pushed with PUT and DELETE.')
+  return methodNotAllowed(
+    'GET, HEAD, POST',
+    'This listener only answers GET and HEAD, and POST where something is changed.',
+  )
+}
+
+function methodNotAllowed(allow: string, why: string): Answer {
   return { ...problem(405, 'Method Not Allowed', why), allow }
 }
 

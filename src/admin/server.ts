@@ -9,10 +9,9 @@
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { readBody } from './body.ts'
-import { maxBodyBytes } from './hands.ts'
 import { isLocalHost, isLoopback } from './host.ts'
-import { mayChange } from './permission.ts'
-import { type AdminSources, type Answer, answer, answerPost, methodNotAllowed, problem } from './routes.ts'
+import { isPassedOn, mayChange } from './permission.ts'
+import { type AdminSources, type Answer, answer, answerChange, bodyLimit, notAllowed, problem } from './routes.ts'
 
 export interface AdminDeps extends AdminSources {
   /** `admin.token`, asked at each attempt to change something; null: none is set. */
@@ -73,33 +72,32 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
       const why = 'This listener is bound to loopback and answers only to localhost or an IP address as its Host.'
       return problem(403, 'Forbidden', why)
     }
-    const { method } = request
-    if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') {
-      return methodNotAllowed(
-        'GET, HEAD, POST',
-        'This listener only answers GET and HEAD, and POST where something is changed.',
-      )
-    }
+    const { method = '', url = '/' } = request
+    const maxBytes = bodyLimit(method, url)
     try {
-      if (method === 'POST') return await change(request)
-      return await answer(deps, request.url ?? '/', request.headers.accept)
+      if (maxBytes !== null) return await change(request, method, url, maxBytes)
+      if (method !== 'GET' && method !== 'HEAD') return notAllowed(url)
+      return await answer(deps, url, request.headers.accept)
     } catch (error) {
       onError(error)
       return problem(500, 'Internal Server Error', 'The answer could not be made; the log says why.')
     }
   }
 
-  async function change(request: IncomingMessage): Promise<Answer> {
-    const caller = mayChange({ remoteAddress: request.socket.remoteAddress, headers: request.headers }, deps.token())
+  async function change(request: IncomingMessage, method: string, url: string, maxBytes: number): Promise<Answer> {
+    const { headers } = request
+    const caller = mayChange({ remoteAddress: request.socket.remoteAddress, headers }, deps.token())
     if (caller.kind === 'refused') {
       const { status, why, from } = caller
       deps.onRefused?.(from, why)
       const refusal = problem(status, STATUS_CODES[status] ?? '', why)
       return status === 401 ? { ...refusal, authenticate: 'Bearer' } : refusal
     }
-    const body = await readBody(request, maxBodyBytes)
-    if (body.kind === 'read') return answerPost(deps, request.url ?? '/', body.text, caller)
-    return problem(413, 'Content Too Large', `The body may have ${maxBodyBytes} bytes. Nothing was changed.`)
+    const body = await readBody(request, maxBytes)
+    if (body.kind === 'read') {
+      return await answerChange(deps, { method, target: url, body: body.text, caller, isPassedOn: isPassedOn(headers) })
+    }
+    return problem(413, 'Content Too Large', `The body may have ${maxBytes} bytes. Nothing was changed.`)
   }
 
   function close(): Promise<void> {
@@ -142,12 +140,14 @@ function send(response: ServerResponse, answer: Answer, mayStream: boolean): voi
     authenticate,
     isImmutable,
     retryAfterS,
+    isLast,
     stream,
   } = answer
   const streamed = mayStream ? stream : undefined
   response.writeHead(status, {
-    'Content-Type': contentType,
-    ...(streamed === undefined ? { 'Content-Length': Buffer.byteLength(body) } : {}),
+    // RFC 9110 section 8.6: what has no content has no length either.
+    ...(status === 204 ? {} : { 'Content-Type': contentType }),
+    ...(streamed === undefined && status !== 204 ? { 'Content-Length': Buffer.byteLength(body) } : {}),
     'Content-Security-Policy': policy,
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
@@ -157,7 +157,7 @@ function send(response: ServerResponse, answer: Answer, mayStream: boolean): voi
     ...(authenticate === undefined ? {} : { 'WWW-Authenticate': authenticate }),
     ...(allow === undefined ? {} : { Allow: allow }),
     // What such a request still sends is not worth reading.
-    ...(allow === undefined && status !== 413 ? {} : { Connection: 'close' }),
+    ...(allow === undefined && status !== 413 && isLast !== true ? {} : { Connection: 'close' }),
   })
   if (streamed === undefined) response.end(body)
   else streamed(response)

@@ -2,13 +2,14 @@
  * When is the last known good catalog read and written?
  *
  * Read once at the start, so that a proxy can serve while its source is away. Written whenever an accepted catalog
- * differs, but at most once a second with the last one winning; the time of an unchanged one is renewed once a minute. A
- * snapshot is a help and never a need: whatever goes wrong with it is said and changes nothing else. A file that is not
+ * differs, or what is pushed does, but at most once a second with the last one winning; the time of an unchanged one is
+ * renewed once a minute. A snapshot is a help and never a need: whatever goes wrong with it is said and changes nothing else. A file that is not
  * ours stays as it is, and then this process writes none (docs/decisions/017-snapshot.md).
  */
 
 import { setTimeout } from 'node:timers/promises'
 import type { Catalog } from '../balancer/endpoint.ts'
+import type { Registration } from './push/push-entry.ts'
 import { type Snapshot, snapshotPieces } from './snapshot.ts'
 import { type FileMark, type SnapshotDisk, snapshotDisk } from './snapshot-disk.ts'
 import type { SourceError } from './source.ts'
@@ -26,6 +27,8 @@ export interface SnapshotFileOptions {
   readonly epochNow: () => number
   /** Which catalog is written; a file that says another one is refused. Absent: it is not said, and any is read. */
   readonly of?: string
+  /** What is pushed now, asked at each write. Absent: nothing is. */
+  readonly pushed?: () => readonly Registration[]
   /** A write failed, or will not be tried: told once for each kind of failure until a write succeeds. */
   readonly onError: (error: SourceError) => void
   /** A write succeeded after failures that were told. */
@@ -49,13 +52,15 @@ export interface SnapshotFile extends AsyncDisposable {
   write(catalog: Catalog, confirmedAtMs: number): void
   /** The source stood by the catalog last given, at this time since 1970. Nothing without such a catalog. */
   confirmed(atMs: number): void
+  /** What is pushed is not what it was. Written with the catalog last given; nothing without such a catalog. */
+  pushedChanged(): void
   /** Writes what is still to be written, the last confirmation included, without delay. Idempotent; never rejects. */
   close(): Promise<void>
 }
 
 /** Follows one path. Nothing is touched before `read` or `write`. */
 export function openSnapshot(path: string, options: SnapshotFileOptions): SnapshotFile {
-  const { now, epochNow, of: origin, onError, onRecovered, disk = snapshotDisk } = options
+  const { now, epochNow, of: origin, pushed = () => [], onError, onRecovered, disk = snapshotDisk } = options
   const sleep = options.sleep ?? ((ms, signal) => setTimeout(ms, undefined, { signal, ref: false }))
   let latest: Snapshot | null = null
   /** What the file lacks: the catalog, or only its newer time. */
@@ -96,11 +101,8 @@ export function openSnapshot(path: string, options: SnapshotFileOptions): Snapsh
     try {
       if (!leftoversGone) await disk.removeLeftovers(path, epochNow())
       leftoversGone = true
-      const replaced = await disk.replace(
-        path,
-        snapshotPieces(origin === undefined ? snapshot : { ...snapshot, of: origin }),
-        mark,
-      )
+      const whole = { ...snapshot, pushed: pushed(), ...(origin === undefined ? {} : { of: origin }) }
+      const replaced = await disk.replace(path, snapshotPieces(whole), mark)
       if (replaced.kind === 'foreign') {
         turnOff()
         onError({ where: path, message: `${replaced.why}: left alone, no snapshot is written`, cure: cureOfForeign })
@@ -169,6 +171,11 @@ export function openSnapshot(path: string, options: SnapshotFileOptions): Snapsh
       if (latest === null || closing !== null) return
       latest = { ...latest, confirmedAtMs: atMs }
       lacking ??= 'time'
+      schedule()
+    },
+    pushedChanged() {
+      if (latest === null || closing !== null) return
+      lacking = 'catalog'
       schedule()
     },
     close() {

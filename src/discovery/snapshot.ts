@@ -19,6 +19,7 @@ import {
 import { isPort, normalAddress } from './address.ts'
 import { claimsFrom } from './fabio-tags.ts'
 import { isNameable } from './names.ts'
+import { judgeFields, judgeNames, type Registration, written } from './push/push-entry.ts'
 import { compareText, printable } from './untrusted-text.ts'
 
 const FORMAT = 'evenkeel-catalog'
@@ -36,6 +37,8 @@ export interface Snapshot {
   readonly confirmedAtMs: number
   /** Which catalog it is, in words that differ where catalogs do: of which datacenter. Absent: it is not said. */
   readonly of?: string
+  /** What services have said of themselves, so that it need not be said again before it counts. Absent: nothing. */
+  readonly pushed?: readonly Registration[]
 }
 
 export type DecodedSnapshot =
@@ -52,7 +55,7 @@ export function encodeSnapshot(catalog: Catalog, confirmedAtMs: number, of?: str
  * The text in pieces, one a service, so that a large catalog can be written without holding up everything else.
  * A time outside the years 1970 to 9999 is put to the nearest one inside.
  */
-export function* snapshotPieces({ catalog, confirmedAtMs, of }: Snapshot): Generator<string, void> {
+export function* snapshotPieces({ catalog, confirmedAtMs, of, pushed = [] }: Snapshot): Generator<string, void> {
   const confirmedAt = new Date(Math.min(MAX_TIME_MS, Math.max(0, Math.floor(confirmedAtMs)))).toISOString()
   const origin = of === undefined ? '' : `\n  "of": ${JSON.stringify(of)},`
   yield `{\n  "format": "${FORMAT}",\n  "version": ${VERSION},${origin}\n  "confirmedAt": "${confirmedAt}",\n  "services": [`
@@ -62,6 +65,12 @@ export function* snapshotPieces({ catalog, confirmedAtMs, of }: Snapshot): Gener
       return { instance, address, port, weight, sources, claims }
     })
     yield `${before}${JSON.stringify({ name, endpoints: places, absent })}`
+    before = ',\n    '
+  }
+  before = '\n  ],\n  "pushed": [\n    '
+  for (const each of pushed) {
+    const { service, id } = each
+    yield `${before}${JSON.stringify({ service, id, ...written(each) })}`
     before = ',\n    '
   }
   yield '\n  ]\n}\n'
@@ -111,7 +120,30 @@ function snapshotOf(root: unknown): Snapshot {
   }
   const inOrder = [...services].sort(([a], [b]) => compareText(a, b))
   const catalog = { services: new Map(inOrder) }
-  return { catalog, confirmedAtMs, ...(of === undefined ? {} : { of: printable(of, MAX_TEXT) }) }
+  const pushed = pushedOf(root.pushed)
+  return {
+    ...{ catalog, confirmedAtMs },
+    ...(of === undefined ? {} : { of: printable(of, MAX_TEXT) }),
+    ...(pushed.length === 0 ? {} : { pushed }),
+  }
+}
+
+function pushedOf(given: unknown): readonly Registration[] {
+  const known = new Set<string>()
+  return listOf(given === undefined ? [] : given, 'pushed').map((item, index) => {
+    const at = `pushed[${index}]`
+    const entry = objectOf(item, at)
+    const { service, id } = entry
+    if (typeof service !== 'string') throw unsound(`${at}.service`, service, 'the name of a service')
+    if (typeof id !== 'string') throw unsound(`${at}.id`, id, 'an id')
+    const judged = judgeFields(entry, { maxTtlMs: Number.POSITIVE_INFINITY, ownAddress: null })
+    const problems = [...judgeNames(service, id), ...(judged.kind === 'unsound' ? judged.problems : [])]
+    if (judged.kind === 'unsound' || problems.length > 0) throw new Unsound(`${at}: ${problems[0]}`)
+    const key = JSON.stringify([service, id])
+    if (known.has(key)) throw new Unsound(`${at} is ${shown(id)} of ${shown(service)} for the second time`)
+    known.add(key)
+    return { service, id, ...judged.of }
+  })
 }
 
 function timeOf(value: unknown): number {

@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { createPageLoader } from '../../src/admin/page.ts'
+import type { PushSources } from '../../src/admin/push.ts'
 import { type AdminDeps, type AdminServer, createAdminServer } from '../../src/admin/server.ts'
 import type { Hands } from '../../src/balancer/balancer.ts'
 import { endpointView, explaining, plainCatalog, serviceView, tableView } from './fixtures.ts'
@@ -40,6 +41,12 @@ const noHands: Hands = {
   restore: () => 'unknown-service',
 }
 
+const noPushes: PushSources['pushed'] = {
+  put: async () => 'full',
+  remove: async () => false,
+  limits: () => ({ maxInstances: 0, maxTtlMs: 1000 }),
+}
+
 export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', wanted = 0) {
   const server = createAdminServer({
     version: '1.2.3',
@@ -58,6 +65,7 @@ export async function start(deps: Partial<AdminDeps> = {}, host = '127.0.0.1', w
     page: loadPage,
     config: () => ({ listen: { port: 8080 }, token: '[redacted]' }),
     hands: { hands: noHands, viewService: () => null, services: () => [], onHand: () => {} },
+    push: { pushed: noPushes, sources: () => ['consul'], ownName: () => null },
     token: () => null,
     ...deps,
   })
