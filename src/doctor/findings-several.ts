@@ -1,0 +1,118 @@
+/** Do several sources that are read as one agree? Pure: the facts of each in, what only shows between them out. */
+
+import { compareText } from '../discovery/untrusted-text.ts'
+import type { Facts, InstanceFacts, OtherSources, SourceName } from './facts.ts'
+import { count, type Finding, foundInstance, shownName } from './finding.ts'
+
+/** What the others have, seen from one of the sources; null when there are no others. */
+export function othersOf(all: readonly Pick<Facts, 'source' | 'services'>[], own: SourceName): OtherSources | null {
+  if (all.length < 2) return null
+  const others = all.filter(({ source }) => source !== own)
+  // The first one's word counts.
+  const routed = new Map<string, SourceName>()
+  for (const { source, services } of others) {
+    for (const { name, instances } of services) {
+      if (!routed.has(name) && instances.some(isRouted)) routed.set(name, source)
+    }
+  }
+  return { routed, listed: new Set(others.flatMap(({ services }) => services.map(({ name }) => name))) }
+}
+
+export function severalFindings(all: readonly Facts[]): readonly Finding[] {
+  return [...halfMoved(all), ...twoNames(all)]
+}
+
+function isRouted({ standing }: InstanceFacts): boolean {
+  return standing === 'routed'
+}
+
+/** By source, the routed instances of one service by their places; sources that have none of it are left out. */
+function placesOf(all: readonly Facts[], service: string): ReadonlyMap<SourceName, ReadonlyMap<string, InstanceFacts>> {
+  const places = new Map<SourceName, ReadonlyMap<string, InstanceFacts>>()
+  for (const { source, services } of all) {
+    const instances = services.find(({ name }) => name === service)?.instances.filter(isRouted) ?? []
+    if (instances.length > 0) places.set(source, new Map(instances.map((each) => [each.place, each])))
+  }
+  return places
+}
+
+function halfMoved(all: readonly Facts[]): readonly Finding[] {
+  const names = [...new Set(all.flatMap(({ services }) => services.map(({ name }) => name)))].sort(compareText)
+  return names.flatMap((name): Finding[] => {
+    const places = placesOf(all, name)
+    if (places.size < 2) return []
+    const sources = [...places.keys()]
+    const alone = [...places].flatMap(([source, ofSource]) =>
+      [...ofSource.values()].flatMap((instance) => {
+        const without = sources.filter((each) => places.get(each)?.has(instance.place) !== true)
+        return without.length === 0 ? [] : [{ source, instance, without }]
+      }),
+    )
+    if (alone.length === 0) return []
+    const each = sources.map((source) => `${count(places.get(source)?.size ?? 0, 'endpoint')} in ${source}`)
+    return [
+      {
+        kind: 'half-moved',
+        severity: 'warning',
+        service: shownName(name),
+        instances: alone.map(({ source, instance, without }) =>
+          foundInstance(instance, `in ${source}, not in ${without.join(', ')}`),
+        ),
+        where: shownName(name),
+        what: `several sources have it, with different endpoints: ${each.join(', ')}`,
+        why: 'requests go to all of them together. Half-way through a move that is as it should be; afterwards it is not: what only one source knows is gone when that source is switched off',
+        cure: 'go on with the move: register what is missing in the source that is to stay, deregister in the other what is gone; then take the other one out of discovery.source',
+      },
+    ]
+  })
+}
+
+/** One finding for each two names that share places, however many. */
+function twoNames(all: readonly Facts[]): readonly Finding[] {
+  const byPlace = new Map<
+    string,
+    { readonly source: SourceName; readonly name: string; readonly instance: InstanceFacts }[]
+  >()
+  for (const { source, services } of all) {
+    for (const { name, instances } of services) {
+      for (const instance of instances.filter(isRouted)) {
+        if (instance.address === null || instance.port === null) continue
+        byPlace.set(instance.place, [...(byPlace.get(instance.place) ?? []), { source, name, instance }])
+      }
+    }
+  }
+  const pairs = new Map<
+    string,
+    { readonly names: readonly [Named, Named]; readonly instances: Map<string, InstanceFacts> }
+  >()
+  for (const [place, holders] of byPlace) {
+    for (const [at, a] of holders.entries()) {
+      for (const b of holders.slice(at + 1)) {
+        // Two services of one source may be one program; so may those of two that both know both.
+        const isKnown = (source: SourceName, name: string) =>
+          holders.some((c) => c.source === source && c.name === name)
+        const isShared = isKnown(b.source, a.name) || isKnown(a.source, b.name)
+        if (a.source === b.source || a.name === b.name || isShared) continue
+        const key = JSON.stringify([a.source, a.name, b.source, b.name])
+        const pair = pairs.get(key) ?? { names: [a, b], instances: new Map() }
+        pairs.set(key, pair)
+        pair.instances.set(place, a.instance)
+      }
+    }
+  }
+  return [...pairs.values()].map(({ names: [a, b], instances }) => ({
+    kind: 'two-names',
+    severity: 'warning',
+    service: shownName(a.name),
+    instances: [...instances.values()].map((each) => foundInstance(each)),
+    where: shownName(a.name),
+    what: `${count(instances.size, 'endpoint')} of it in ${a.source} ${instances.size === 1 ? 'is' : 'are'} called ${JSON.stringify(shownName(b.name))} in ${b.source}`,
+    why: 'to the proxy they are two services: neither has the endpoints that only the other names, and what is ejected or drained in one goes on in the other. A move from one source to the other would leave clients of the old name with 404',
+    cure: `register it under one name in both; or, if two programs share the port, leave the name out in one of them (discovery.${a.source}.exclude)`,
+  }))
+}
+
+interface Named {
+  readonly source: SourceName
+  readonly name: string
+}
