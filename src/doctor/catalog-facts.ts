@@ -8,7 +8,7 @@ import { isPort, normalAddress } from '../discovery/address.ts'
 import { matchesAny } from '../discovery/glob.ts'
 import type { NameRules } from '../discovery/names.ts'
 import type { Oddity } from '../discovery/oddity.ts'
-import { printable } from '../discovery/untrusted-text.ts'
+import { compareText, printable } from '../discovery/untrusted-text.ts'
 import type { Facts, InstanceFacts, ServiceFacts, SourceName, UnreadFacts } from './facts.ts'
 
 export interface CatalogRules {
@@ -61,7 +61,7 @@ function instancesOf(
   connectTimeoutMs: number,
 ): readonly InstanceFacts[] {
   const known = { node: '', checks: null, connectTimeoutMs }
-  return [
+  const instances = [
     ...endpoints.map(({ id, instance, address, port }: Endpoint): InstanceFacts => {
       return { ...known, id: instance, stated: address, address, port, place: id, standing: 'routed', reason: null }
     }),
@@ -72,6 +72,7 @@ function instancesOf(
       return { ...known, id: instance, ...placeOf(address), standing, reason: isDouble ? null : reason }
     }),
   ]
+  return instances.sort((a, b) => compareText(a.id, b.id) || compareText(a.place, b.place))
 }
 
 /** Is it out because it is said to be ill? Then it is worth a try whether it is. */
