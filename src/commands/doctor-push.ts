@@ -33,7 +33,12 @@ export async function readPushed(
   const list = await ask('/api/services')
   const names = namesIn(list)
   if (names === null) {
-    return failed(list.kind === 'failed' ? list.message : `${url} answered ${list.status}, and no list of services`)
+    // What comes after the semicolon is about flags of other commands.
+    return failed(
+      list.kind === 'failed'
+        ? (list.message.split('; ')[0] ?? '')
+        : `${url} answered ${list.status}, and no list of services`,
+    )
   }
   const services = new Map<string, CatalogService>()
   let unmarked = 0

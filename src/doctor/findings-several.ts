@@ -108,7 +108,7 @@ function twoNames(all: readonly Facts[]): readonly Finding[] {
     where: shownName(a.name),
     what: `${count(instances.size, 'endpoint')} of it in ${a.source} ${instances.size === 1 ? 'is' : 'are'} called ${JSON.stringify(shownName(b.name))} in ${b.source}`,
     why: 'to the proxy they are two services: neither has the endpoints that only the other names, and what is ejected or drained in one goes on in the other. A move from one source to the other would leave clients of the old name with 404',
-    cure: `register it under one name in both; or, if two programs share the port, leave the name out in one of them (discovery.${a.source}.exclude)`,
+    cure: 'register it under one name in both; if two programs do share the port, there is nothing to mend',
   }))
 }
 
