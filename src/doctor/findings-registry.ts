@@ -86,9 +86,9 @@ function strayFindings(facts: Facts): readonly Finding[] {
 /** One for each service that is looked at. */
 function permanentFindings({ source, services }: Facts, { permanent }: EntryFacts): readonly Finding[] {
   const [entry, lifeline] = source === 'zookeeper' ? ['node', 'session'] : ['key', 'lease']
+  const ids = new Set(permanent.map(({ service, id }) => JSON.stringify([service, id])))
   return services.flatMap(({ name, instances }): Finding[] => {
-    const ids = new Set(permanent.flatMap(({ service, id }) => (service === name ? [id] : [])))
-    const kept = instances.filter(({ id }) => ids.has(id))
+    const kept = instances.filter(({ id }) => ids.has(JSON.stringify([name, id])))
     if (kept.length === 0) return []
     return [
       {

@@ -26,20 +26,19 @@ function isRouted({ standing }: InstanceFacts): boolean {
   return standing === 'routed'
 }
 
-/** By source, the routed instances of one service by their places; sources that have none of it are left out. */
-function placesOf(all: readonly Facts[], service: string): ReadonlyMap<SourceName, ReadonlyMap<string, InstanceFacts>> {
-  const places = new Map<SourceName, ReadonlyMap<string, InstanceFacts>>()
-  for (const { source, services } of all) {
-    const instances = services.find(({ name }) => name === service)?.instances.filter(isRouted) ?? []
-    if (instances.length > 0) places.set(source, new Map(instances.map((each) => [each.place, each])))
-  }
-  return places
-}
-
 function halfMoved(all: readonly Facts[]): readonly Finding[] {
-  const names = [...new Set(all.flatMap(({ services }) => services.map(({ name }) => name)))].sort(compareText)
-  return names.flatMap((name): Finding[] => {
-    const places = placesOf(all, name)
+  /** By service and source, the routed instances by their places. */
+  const byService = new Map<string, Map<SourceName, ReadonlyMap<string, InstanceFacts>>>()
+  for (const { source, services } of all) {
+    for (const { name, instances } of services) {
+      const routed = instances.filter(isRouted)
+      if (routed.length === 0) continue
+      const ofService = byService.get(name) ?? new Map<SourceName, ReadonlyMap<string, InstanceFacts>>()
+      byService.set(name, ofService.set(source, new Map(routed.map((each) => [each.place, each]))))
+    }
+  }
+  const inOrder = [...byService].sort(([a], [b]) => compareText(a, b))
+  return inOrder.flatMap(([name, places]): Finding[] => {
     if (places.size < 2) return []
     const sources = [...places.keys()]
     const alone = [...places].flatMap(([source, ofSource]) =>
