@@ -1,6 +1,14 @@
 /** What has been pushed to the running proxy? It alone knows, so it is asked, on its admin listener. */
 
-import type { AbsentInstance, Catalog, CatalogService, Endpoint } from '../balancer/endpoint.ts'
+import {
+  type AbsentInstance,
+  type Catalog,
+  type CatalogService,
+  type Endpoint,
+  endpointId,
+} from '../balancer/endpoint.ts'
+import { isPort, normalAddress } from '../discovery/address.ts'
+import { printable } from '../discovery/untrusted-text.ts'
 import type { UnreadFacts } from '../doctor/facts.ts'
 import { inParallel } from '../doctor/parallel.ts'
 import { type AdminReply, askAdmin } from './admin-client.ts'
@@ -76,13 +84,21 @@ function serviceIn(reply: AdminReply, isAlone: boolean): CatalogService | 'unmar
   return { endpoints: own.endpoints.flatMap(endpointIn), absent: own.absent.map(absenteeIn) }
 }
 
-function endpointIn({ endpoint: id, instance, address, port, weight }: Json): Endpoint[] {
-  if (typeof id !== 'string' || typeof address !== 'string' || typeof port !== 'number') return []
-  return [{ id, instance: String(instance), address, port, weight: Number(weight) }]
+/** Whoever answers there need not be a proxy of ours. */
+function endpointIn({ instance, address: stated, port, weight }: Json): Endpoint[] {
+  const address = normalAddress(text(stated))
+  if (address === null || !isPort(port)) return []
+  return [{ id: endpointId(address, port), instance: text(instance), address, port, weight: Number(weight) }]
 }
 
 function absenteeIn({ instance, address, why }: Json): AbsentInstance {
-  return { instance: String(instance), address: String(address), reason: String(why) }
+  return { instance: text(instance), address: text(address), reason: text(why) }
+}
+
+const MAX_TEXT_LENGTH = 300
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? printable(value, MAX_TEXT_LENGTH) : ''
 }
 
 function rows(value: unknown): readonly Json[] {

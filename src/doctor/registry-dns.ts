@@ -4,13 +4,14 @@ import type { Catalog, CatalogService } from '../balancer/endpoint.ts'
 import { type DnsClient, type DnsReply, dnsClient, type Question } from '../discovery/dns/dns-client.ts'
 import { addressesOf, srvOf } from '../discovery/dns/dns-endpoints.ts'
 import { dnsFailure } from '../discovery/dns/dns-failure.ts'
-import { readService } from '../discovery/dns/dns-reader.ts'
+import { type DnsName, type DnsReading, readService } from '../discovery/dns/dns-reader.ts'
 import { parseResolver, type Resolver, systemResolvers } from '../discovery/dns/dns-resolvers.ts'
 import { type DnsOptions, dnsTiming } from '../discovery/dns/dns-source.ts'
+import type { Failure } from '../discovery/failure.ts'
 import type { DnsFacts, UnreadFacts } from './facts.ts'
 import { inParallel } from './parallel.ts'
 
-export interface DnsReading {
+export interface NamesReading {
   /** The services that were read. */
   readonly catalog: Catalog
   readonly unread: readonly UnreadFacts[]
@@ -23,7 +24,7 @@ type Failing = DnsFacts['failing'][number]
 const PARALLEL = 16
 
 /** Reads all names of the config, or only this one. Never rejects. */
-export async function readDns({ services, resolvers }: DnsOptions, only: string | null): Promise<DnsReading> {
+export async function readDns({ services, resolvers }: DnsOptions, only: string | null): Promise<NamesReading> {
   const named = resolvers.flatMap((text) => parseResolver(text) ?? [])
   const asked = resolvers.length > 0 ? named : systemResolvers()
   const wanted = Object.entries(services).filter(([service]) => only === null || service === only)
@@ -32,10 +33,16 @@ export async function readDns({ services, resolvers }: DnsOptions, only: string 
   const found = new Map<string, CatalogService>()
   const unread: UnreadFacts[] = []
   const names: Name[] = []
+  /** Nobody wants to wait for a deadline as often as there are names. */
+  const readUnlessAway = (of: DnsName): Promise<DnsReading> | DnsReading => {
+    const away = each.map(({ away }) => away())
+    const [first] = away
+    return first != null && !away.includes(null) ? { kind: 'failed', failure: first } : readService(of, all, signal)
+  }
   await inParallel(PARALLEL, wanted, async ([service, of]) => {
     const question: Question = { name: of.name, type: of.kind === 'srv' ? 'SRV' : of.kind === 'a' ? 'A' : 'AAAA' }
     const said = await Promise.all(each.map(({ ask }) => ask(question, signal)))
-    const reading = await readService(of, all, signal)
+    const reading = await readUnlessAway(of)
     if (reading.kind === 'read') found.set(service, reading.service)
     else unread.push({ what: { kind: 'service', name: service }, failure: reading.failure })
     const those = (what: Said) => asked.flatMap((resolver, at) => (said[at] === what ? [placeOf(resolver)] : []))
@@ -63,6 +70,8 @@ type Said = 'absent' | 'empty' | 'answering' | 'nothing'
 
 interface Witness {
   ask(question: Question, signal: AbortSignal): Promise<Said>
+  /** Nobody was reached there, so it is not asked any more; null: it is. */
+  away(): Failure | null
   /** Null: it has always answered. */
   failing(): Failing | null
   close(): void
@@ -70,16 +79,17 @@ interface Witness {
 
 function witness(resolver: Resolver): Witness {
   const client: DnsClient = dnsClient([resolver], dnsTiming)
-  let [asked, failed, isAway] = [0, 0, false]
-  let failure: Failing['failure'] | null = null
+  let [asked, failed] = [0, 0]
+  let away: Failure | null = null
+  let failure: Failure | null = null
 
   function judge(question: Question, reply: DnsReply): Said {
     if (reply.kind === 'failed') {
       failed += 1
       const [first] = reply.failures
       const said = dnsFailure(first?.mishap ?? { kind: 'no-resolver' }, placeOf(resolver))
-      failure ??= { message: said.message, cure: said.cure }
-      isAway = said.speed === 'away'
+      failure ??= said
+      if (said.speed === 'away') away = said
       return 'nothing'
     }
     const { rcode, answers } = reply.message
@@ -93,11 +103,16 @@ function witness(resolver: Resolver): Witness {
 
   return {
     async ask(question, signal) {
-      if (isAway) return 'nothing'
+      if (away !== null) return 'nothing'
       asked += 1
       return judge(question, await client.ask(question, signal))
     },
-    failing: () => (failure === null ? null : { resolver: placeOf(resolver), failed, asked, failure }),
+    away: () => away,
+    failing() {
+      if (failure === null) return null
+      const { message, cure } = failure
+      return { resolver: placeOf(resolver), failed, asked, failure: { message, cure } }
+    },
     close: client.close,
   }
 }

@@ -208,6 +208,22 @@ describe.skipIf(lacksEureka !== null)(named('a real Eureka server', lacksEureka)
     expect(findings[0]?.cure).toContain('restarted')
   })
 
+  test('tells of each instance when it beat last, which is what missed beats are told by', async () => {
+    await register(['WEB', 'web-1', open], ['WEB', 'web-2', open])
+    const beats = async () => {
+      const { applications } = JSON.parse(await eureka.send('GET', '/apps'))
+      const instances: { instanceId: string; leaseInfo: { lastRenewalTimestamp: number } }[] =
+        applications.application[0].instance
+      return new Map(instances.map(({ instanceId, leaseInfo }) => [instanceId, leaseInfo.lastRenewalTimestamp]))
+    }
+    const before = (await beats()).get('web-1') ?? 0
+    expect(before).toBeGreaterThan(0)
+    // Another status makes its cache anew, which a beat does not.
+    await eureka.send('PUT', '/apps/WEB/web-1')
+    await eureka.send('PUT', '/apps/WEB/web-2/status?value=DOWN')
+    await waitFor('the beat is seen', async () => ((await beats()).get('web-1') ?? 0) > before)
+  })
+
   test('all DOWN or STARTING, a closed port, only a secure port, another vipAddress, none', async () => {
     await register(
       ['WELL', 'well-1', open],
