@@ -26,37 +26,56 @@ function isRouted({ standing }: InstanceFacts): boolean {
   return standing === 'routed'
 }
 
-function halfMoved(all: readonly Facts[]): readonly Finding[] {
-  /** By service and source, the routed instances by their places. */
+/** By service and source, the instances by their places; only those sources that have any of it in rotation. */
+function placesOf(
+  all: readonly Facts[],
+): ReadonlyMap<string, ReadonlyMap<SourceName, ReadonlyMap<string, InstanceFacts>>> {
   const byService = new Map<string, Map<SourceName, ReadonlyMap<string, InstanceFacts>>>()
   for (const { source, services } of all) {
     for (const { name, instances } of services) {
-      const routed = instances.filter(isRouted)
-      if (routed.length === 0) continue
+      if (!instances.some(isRouted)) continue
       const ofService = byService.get(name) ?? new Map<SourceName, ReadonlyMap<string, InstanceFacts>>()
-      byService.set(name, ofService.set(source, new Map(routed.map((each) => [each.place, each]))))
+      byService.set(name, ofService)
+      const inOrder = [...instances].sort((a, b) => Number(isRouted(a)) - Number(isRouted(b)))
+      ofService.set(source, new Map(inOrder.map((each) => [each.place, each])))
     }
   }
-  const inOrder = [...byService].sort(([a], [b]) => compareText(a, b))
-  return inOrder.flatMap(([name, places]): Finding[] => {
-    if (places.size < 2) return []
-    const sources = [...places.keys()]
-    const alone = [...places].flatMap(([source, ofSource]) =>
-      [...ofSource.values()].flatMap((instance) => {
-        const without = sources.filter((each) => places.get(each)?.has(instance.place) !== true)
-        return without.length === 0 ? [] : [{ source, instance, without }]
-      }),
-    )
+  return byService
+}
+
+function halfMoved(all: readonly Facts[]): readonly Finding[] {
+  const inOrder = [...placesOf(all)].sort(([a], [b]) => compareText(a, b))
+  return inOrder.flatMap(([name, bySource]): Finding[] => {
+    if (bySource.size < 2) return []
+    const sources = [...bySource]
+    const routedAt = (place: string) =>
+      sources.flatMap(([source, places]) => {
+        const instance = places.get(place)
+        return instance !== undefined && isRouted(instance) ? [{ source, instance }] : []
+      })
+    const places = [...new Set(sources.flatMap(([, ofSource]) => [...ofSource.keys()]))]
+    const alone = places.flatMap((place) => {
+      const holders = routedAt(place)
+      const [first] = holders
+      if (first === undefined || holders.length === sources.length) return []
+      const held = holders.map(({ source }) => source)
+      const others = sources.flatMap(([source, ofSource]) => {
+        const reason = ofSource.get(place)?.reason ?? null
+        if (held.includes(source)) return []
+        return [reason === null ? `not in ${source}` : `out in ${source}: ${reason}`]
+      })
+      return [foundInstance(first.instance, `in ${held.join(' and ')}, ${others.join(', ')}`)]
+    })
     if (alone.length === 0) return []
-    const each = sources.map((source) => `${count(places.get(source)?.size ?? 0, 'endpoint')} in ${source}`)
+    const each = sources.map(([source, ofSource]) => {
+      return `${count([...ofSource.values()].filter(isRouted).length, 'endpoint')} in ${source}`
+    })
     return [
       {
         kind: 'half-moved',
         severity: 'warning',
         service: shownName(name),
-        instances: alone.map(({ source, instance, without }) =>
-          foundInstance(instance, `in ${source}, not in ${without.join(', ')}`),
-        ),
+        instances: alone,
         where: shownName(name),
         what: `several sources have it, with different endpoints: ${each.join(', ')}`,
         why: 'requests go to all of them together. Half-way through a move that is as it should be; afterwards it is not: what only one source knows is gone when that source is switched off',

@@ -94,8 +94,8 @@ function emptiness(facts: Facts): readonly Finding[] {
   if (facts.listed === null) return []
   const words = wordsOf(facts)
   if (facts.only !== null) {
-    const isKnown = facts.services.length > 0 || facts.unread.length > 0 || facts.others?.listed.has(facts.only)
-    if (isKnown) return []
+    const isUnread = facts.unread.some(({ what }) => what.kind === 'service')
+    if (facts.services.length > 0 || isUnread || facts.others?.listed.has(facts.only)) return []
     return [
       finding(facts, 'unknown-service', 'error', {
         service: shownName(facts.only),

@@ -320,6 +320,20 @@ describe('several sources', () => {
     ],
   ])('%s', (_, all, expected) => expect(told(together(...all)).sort()).toEqual(expected))
 
+  test('what the others say of an endpoint stands beside it, and each endpoint is told once', () => {
+    const all = [
+      of('consul', [web('a1', 'a2', 'a3')]),
+      of('etcd', [web('a1', 'a2')]),
+      of('eureka', [service('web', [one('a1'), out('a2', 'its status is DOWN')])]),
+    ]
+    const [finding] = together(...all)
+    expect(finding?.instances.map(({ id, note }) => [id, note])).toEqual([
+      ['a2', 'in consul and etcd, out in eureka: its status is DOWN'],
+      ['a3', 'in consul, not in etcd, not in eureka'],
+    ])
+    expect(finding?.what).toContain('3 endpoints in consul, 2 endpoints in etcd, 1 endpoint in eureka')
+  })
+
   test('each finding says of which source it is, but for those that are about several, and about this machine', () => {
     const all = [
       of('consul', [web('a1', 'a2')], { probes: { a1: failed('EMFILE') } }),
