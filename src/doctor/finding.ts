@@ -104,7 +104,7 @@ export const titles: Readonly<Record<FindingKind, string>> = {
   unresolved: 'a name that does not resolve here',
   reset: 'connections are reset',
   unreachable: 'cannot be connected to',
-  'answers-though-critical': 'takes connections, while Consul says critical',
+  'answers-though-critical': 'takes connections, and is called ill',
   'http-5xx': 'the GET is answered with 5xx',
   'no-http': 'speaks no HTTP',
   'http-silent': 'the GET is not answered',

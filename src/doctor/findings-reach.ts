@@ -119,7 +119,7 @@ function unreached(
       what: `${who} ${group.length === 1 ? one : several}: ${isRouted ? words.routed : words.ill}`,
       why: isRouted
         ? whyRouted(way, isAll && facts.others?.routed.has(service.name) !== true)
-        : 'it gets no requests, as long as its check says so: whatever it was there for is missing',
+        : `it gets no requests, as long as ${words.judge} says so: whatever it was there for is missing`,
       cure: isRouted ? `${cureOf(way, facts)}${words.reachCure}` : words.goneCure,
     }
   })
@@ -159,7 +159,7 @@ function answersThoughCritical(facts: Facts, service: ServiceFacts, critical: re
       instances: open.map(({ instance }) => foundInstance(instance, instance.reason)),
       where: shownName(service.name),
       what: `${shareOf(open.length, service.instances.length)} ${open.length === 1 ? 'takes' : 'take'} connections, while ${wordsOf(facts).calledIll}`,
-      why: 'it gets no requests: the others carry its share. Either the check is wrong, or it sees what a connect does not',
+      why: `it gets no requests: the others carry its share. Either ${wordsOf(facts).judge} is wrong, or it sees what a connect does not`,
       cure: wordsOf(facts).illCure,
     },
   ]

@@ -77,7 +77,7 @@ function noneWhy({ standbys }: ServiceFacts, standIn: SourceName | null): string
 
 function noneWords({ instances, untagged }: ServiceFacts, words: SourceWords): string {
   const critical = countOf(instances, 'critical')
-  const out = countOf(instances, 'out')
+  const out = instances.length - critical
   if (instances.length === 0) {
     if (untagged !== null && untagged.count > 0) {
       const tag = JSON.stringify(shownName(untagged.tag))
@@ -85,11 +85,9 @@ function noneWords({ instances, untagged }: ServiceFacts, words: SourceWords): s
     }
     return words.noInstance
   }
-  const parts = [
-    ...(critical > 0 ? [`${critical} critical`] : []),
-    ...(out > 0 ? [`${out} out for another reason`] : []),
-  ]
-  return `no instance of it is in rotation: ${parts.join(', ')}`
+  const ill = `${words.calledIll} of ${out === 0 ? 'all of them' : critical}`
+  if (critical === 0) return 'no instance of it is in rotation'
+  return `no instance of it is in rotation: ${ill}${out > 0 ? `, ${out} out for another reason` : ''}`
 }
 
 function noneCure({ instances, untagged }: ServiceFacts, words: SourceWords): string {

@@ -9,6 +9,8 @@ export interface SourceWords {
   readonly ill: string
   /** The same, short: `Consul says critical`. */
   readonly calledIll: string
+  /** Who calls it so: `its check`. */
+  readonly judge: string
   /** Where an ill one is looked into. */
   readonly illCure: string
   /** What else to do where one in rotation cannot be reached; begins with a semicolon, or is empty. */
@@ -52,6 +54,7 @@ const consul: SourceWords = {
   routed: 'Consul says passing, which is not so from here',
   ill: 'Consul says critical too',
   calledIll: 'Consul says critical',
+  judge: 'its check',
   illCure:
     'look at what the check says (evenkeel explain SERVICE shows it, or its page in Consul), and whether the agent reaches the instance as clients do',
   reachCure: '; and give it a check that connects to what clients connect to',
@@ -81,6 +84,7 @@ function entries(title: string, entry: string, section: string, lifeline: string
     routed: `${title} has its ${entry} all the same`,
     ill: `${title} calls it ill too`,
     calledIll: `${title} calls it ill`,
+    judge: `its ${entry}`,
     illCure: `look at its ${entry} in ${title}, and at what writes it`,
     reachCure: `; and let its ${entry} hang on ${lifeline}, so that it goes when the instance does`,
     goneCure: `start it, or delete its ${entry}`,
@@ -100,6 +104,7 @@ const words: Readonly<Record<SourceName, SourceWords>> = {
     routed: 'Eureka says UP, which is not so from here',
     ill: 'Eureka says DOWN too',
     calledIll: 'Eureka says DOWN',
+    judge: 'its own status',
     illCure: 'an instance tells Eureka its status itself: look at its own health page and log',
     reachCure:
       '; and let the instance tell Eureka its health (eureka.client.healthcheck.enabled), for its beats only say that its process lives',
@@ -137,6 +142,7 @@ const words: Readonly<Record<SourceName, SourceWords>> = {
     routed: 'Docker says running, which is not so from here',
     ill: 'Docker says unhealthy too',
     calledIll: 'Docker says unhealthy',
+    judge: 'its HEALTHCHECK',
     illCure: 'look at what its HEALTHCHECK does, and at docker inspect of the container',
     reachCure:
       "; a task's address answers only on its network: is the proxy a member of it (discovery.swarm.network), and is the port of the label the one that the container listens on, not the published one?",
@@ -163,6 +169,7 @@ const words: Readonly<Record<SourceName, SourceWords>> = {
     routed: 'DNS names it all the same',
     ill: 'DNS says so too',
     calledIll: 'DNS leaves it out',
+    judge: 'its record',
     illCure: 'look at the record',
     reachCure: "; and take the record out while it is away: DNS itself looks at nobody's health",
     goneCure: 'start it, or take the record out',
@@ -183,6 +190,7 @@ const words: Readonly<Record<SourceName, SourceWords>> = {
     routed: 'the file lists it all the same',
     ill: 'the file says so too',
     calledIll: 'the file leaves it out',
+    judge: 'its entry',
     illCure: 'look at its entry in the file',
     reachCure: '',
     goneCure: 'start it, or take it out of the file',
@@ -203,6 +211,7 @@ const words: Readonly<Record<SourceName, SourceWords>> = {
     routed: 'it was pushed all the same',
     ill: 'the proxy says so too',
     calledIll: 'the proxy leaves it out',
+    judge: 'its entry',
     illCure: 'evenkeel explain SERVICE shows what the proxy makes of it',
     reachCure: '; and let it push itself only while it answers: what is not renewed goes',
     goneCure: 'start it, or DELETE it',
@@ -223,6 +232,7 @@ const words: Readonly<Record<SourceName, SourceWords>> = {
     routed: 'the config lists it all the same',
     ill: 'the config lists it too',
     calledIll: 'the config leaves it out',
+    judge: 'its entry',
     illCure: 'look at its entry in discovery.static.services',
     reachCure: '',
     addressCure: 'write the address at which this machine reaches it into discovery.static.services',

@@ -362,6 +362,16 @@ describe('a file', () => {
   })
 })
 
+test('no password of a registry is told', async () => {
+  const { findings, sources } = await ask([
+    ...['discovery.source=[eureka, etcd]', `discovery.eureka.urls=['http://anna:s3cret-1@127.0.0.1:${closed}/eureka']`],
+    ...[`discovery.etcd.endpoints=['http://127.0.0.1:${closed}']`, 'discovery.etcd.user=anna'],
+    'discovery.etcd.password=s3cret-2',
+  ])
+  expect(lines(findings)).toEqual(['error unreadable -', 'error unreadable -'])
+  expect(JSON.stringify([findings, sources])).not.toContain('s3cret')
+})
+
 test('what was pushed cannot be judged where no proxy runs', async () => {
   const { code, findings } = await ask(['discovery.source=push', `admin.port=${closed}`])
   expect([code, lines(findings)]).toEqual([1, ['warning unreadable -']])
