@@ -165,7 +165,7 @@ function badRegistrations(facts: Facts, service: ServiceFacts): readonly Finding
       instances: inOrder(instances),
       where: shownName(service.name),
       what: `${shareOf(instances.length, Math.max(instances.length, service.instances.length))} ${instances.length === 1 ? 'is' : 'are'} registered with something that cannot be used`,
-      why: 'without a usable address and port an instance gets no requests; a weight that is none is replaced, a check that cannot be read counts as critical',
+      why: `without a usable address and port an instance gets no requests; a weight that is none is replaced${facts.source === 'consul' ? ', a check that cannot be read counts as critical' : ''}`,
       cure: wordsOf(facts).mendCure,
     },
   ]

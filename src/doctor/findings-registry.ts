@@ -115,13 +115,13 @@ function networkFindings({ name, instances }: ServiceFacts, network: string | nu
   return [
     {
       kind: 'no-network',
-      severity: 'error',
+      severity: 'warning',
       service: shownName(name),
       instances: away.map((each) => foundInstance(each, each.reason)),
       where: shownName(name),
       what:
         network === null
-          ? `of ${shareOf(away.length, instances.length)} it is not known on which network it is to be reached`
+          ? `${shareOf(away.length, instances.length)} ${away.length === 1 ? 'is' : 'are'} on several networks or on none that leads there, and the config names none`
           : `${shareOf(away.length, instances.length)} ${away.length === 1 ? 'is' : 'are'} not on the network ${JSON.stringify(shownName(network))}`,
       why: "it gets no requests: a task's address on another network, its virtual IP and the ingress network do not lead to it from the proxy",
       cure: 'name the overlay network that both the service and the proxy are members of as discovery.swarm.network, or add the service to it (docker service update --network-add)',

@@ -83,26 +83,22 @@ export interface SourceWarnings {
   readonly others: readonly string[]
 }
 
-const oddityKinds: Readonly<Record<OddityKind, true>> = {
-  ...{ 'malformed-entry': true, 'malformed-check': true, 'no-address': true, 'bad-address': true },
-  ...{ 'bad-port': true, 'bad-weight': true, 'shared-address': true, 'bad-name': true },
-}
-
 /** @param lines of its log, JSON as pino writes it, warnings and worse only */
 export function warningsOf(lines: readonly string[]): SourceWarnings {
   const oddities = new Map<string, Oddity[]>()
   const others = new Set<string>()
   for (const line of lines) {
-    const { service = '', instance = '', oddity: kind, msg = '', err } = JSON.parse(line) as Record<string, unknown>
+    const fields = JSON.parse(line) as Record<string, unknown>
+    const { service = '', instance = '', oddity: kind, msg = '', err } = fields
     const text = String(msg)
-    if (typeof kind === 'string' && kind in oddityKinds) {
+    if (typeof kind === 'string') {
       // The words before the first colon say which source it is.
       const found = oddity(kind as OddityKind, String(instance), text.replace(/^[^:]*: /, ''))
       oddities.set(String(service), [...(oddities.get(String(service)) ?? []), found])
     } else {
       const { message } = Object(err) as { message?: unknown }
-      const of = service === '' ? '' : `${service}: `
-      others.add(printable(`${of}${text}${message === undefined ? '' : `: ${message}`}`, 300))
+      const clauses = [service === '' ? undefined : service, text, message, fields.why, fields.cure]
+      others.add(printable(clauses.filter((each) => each !== undefined).join(': '), 400))
     }
   }
   return { oddities, others: [...others] }

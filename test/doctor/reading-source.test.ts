@@ -81,7 +81,8 @@ test('of what it logs, what is odd about entries is told apart, by service', () 
   const { oddities, others } = warningsOf([
     log({ service: 'web', instance: 'a', oddity: 'bad-port', msg: 'odd entry in etcd: its port is "x:y"' }),
     log({ service: '', instance: '/k', oddity: 'malformed-entry', msg: 'odd entry in etcd: the key "/k" was skipped' }),
-    log({ service: 'web', instance: 'b', oddity: 'no-such-oddity', msg: 'something\u202e else' }),
+    log({ service: 'web', instance: 'b', msg: 'something\u202e else' }),
+    log({ why: 'no events', cure: 'mend it', msg: 'changes are seen late' }),
     log({ err: { message: 'it broke' }, msg: 'the source failed' }),
     log({ err: { message: 'it broke' }, msg: 'the source failed' }),
   ])
@@ -89,5 +90,9 @@ test('of what it logs, what is odd about entries is told apart, by service', () 
     ['web', [{ kind: 'bad-port', subject: 'a', text: 'its port is "x:y"' }]],
     ['', [{ kind: 'malformed-entry', subject: '/k', text: 'the key "/k" was skipped' }]],
   ])
-  expect(others).toEqual(['web: something? else', 'the source failed: it broke'])
+  expect(others).toEqual([
+    'web: something? else',
+    'changes are seen late: no events: mend it',
+    'the source failed: it broke',
+  ])
 })
