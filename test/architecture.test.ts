@@ -96,8 +96,22 @@ const rules: Readonly<Record<string, Rule>> = {
       ...['address', 'facts', 'glob', 'names', 'static-source'].map((name) => `discovery/${name}.ts`),
       'discovery/untrusted-text.ts',
     ],
-    types: ['discovery/consul/consul-source.ts', 'discovery/oddity.ts', 'discovery/failure.ts'],
+    types: [
+      ...['consul/consul-source', 'etcd/etcd-source', 'oddity', 'failure', 'source'].map(
+        (name) => `discovery/${name}.ts`,
+      ),
+    ],
+    // What a registry knows beside its catalog is read with its source's own parts.
     files: {
+      'doctor/reading-source.ts': ['loop', 'oddity', 'until-aborted'].map((name) => `discovery/${name}.ts`),
+      'doctor/registry-dns.ts': ['client', 'endpoints', 'failure', 'reader', 'resolvers', 'source'].map(
+        (name) => `discovery/dns/dns-${name}.ts`,
+      ),
+      'doctor/registry-etcd.ts': ['client', 'entries', 'reader'].map((name) => `discovery/etcd/etcd-${name}.ts`),
+      'doctor/registry-eureka.ts': ['client', 'xml'].map((name) => `discovery/eureka/eureka-${name}.ts`),
+      'doctor/registry-file.ts': [
+        ...['discovery/file/file-catalog.ts', 'discovery/file/file-document.ts', 'node:fs', 'node:fs/promises'],
+      ],
       'doctor/probe.ts': ['node:http', 'node:net'],
       'doctor/address-kind.ts': ['node:net'],
     },
@@ -157,6 +171,12 @@ const pure = [
   'doctor/findings-checks.ts',
   'doctor/findings-service.ts',
   'doctor/findings-source.ts',
+  'doctor/findings-registry.ts',
+  'doctor/findings-eureka.ts',
+  'doctor/findings-dns.ts',
+  'doctor/findings-several.ts',
+  'doctor/source-words.ts',
+  'doctor/catalog-facts.ts',
   'commands/doctor-text.ts',
   'discovery/eureka/eureka-answer.ts',
   'discovery/eureka/eureka-xml.ts',
@@ -171,7 +191,7 @@ const roots: Readonly<Record<string, readonly string[]>> = {
   'main.ts': [],
   'app.ts': ['commands/', 'main.ts'],
   'following.ts': ['app.ts'],
-  'sources.ts': ['app.ts', 'following.ts', 'commands/doctor.ts'],
+  'sources.ts': ['app.ts', 'following.ts', 'commands/doctor-sources.ts'],
 }
 
 interface Import {

@@ -1,6 +1,6 @@
 /** How are the doctor's findings told to a tired person, and to a script? Pure. */
 
-import type { Facts } from '../doctor/facts.ts'
+import type { Facts, SourceName } from '../doctor/facts.ts'
 import { count, type Finding, type FoundInstance, titles } from '../doctor/finding.ts'
 import { jsonText, wrapped } from './terminal.ts'
 
@@ -11,11 +11,31 @@ export interface Scope {
   readonly instances: number
   /** Services that the config leaves out, when all were asked for. */
   readonly excluded: number
+  /** The same of each source, in the order of the config; empty: the config could not be read. */
+  readonly sources: readonly (Omit<Scope, 'sources'> & { readonly source: SourceName })[]
 }
 
-export function scopeOf({ from, services, excluded, only }: Facts): Scope {
-  const instances = services.reduce((sum, service) => sum + service.instances.length, 0)
-  return { from, services: services.length, instances, excluded: only === null ? excluded : 0 }
+/** Of several sources a service, or an instance of it at one place, that more than one has is counted once. */
+export function scopeOf(...all: readonly Facts[]): Scope {
+  const sources = all.map(({ source, from, services, excluded, only }) => {
+    const instances = services.reduce((sum, service) => sum + service.instances.length, 0)
+    return { source, from, services: services.length, instances, excluded: only === null ? excluded : 0 }
+  })
+  const [first] = sources
+  if (first !== undefined && sources.length === 1) {
+    const { source: _, ...own } = first
+    return { ...own, sources }
+  }
+  const places = all.flatMap(({ services }) =>
+    services.flatMap(({ name, instances }) => instances.map(({ id, place }) => JSON.stringify([name, place || id]))),
+  )
+  return {
+    from: sources.map(({ source, from }) => `${source} (${from})`).join(', '),
+    services: new Set(all.flatMap(({ services }) => services.map(({ name }) => name))).size,
+    instances: new Set(places).size,
+    excluded: sources.reduce((sum, { excluded }) => sum + excluded, 0),
+    sources,
+  }
 }
 
 const INDENT = '         '
@@ -42,9 +62,12 @@ export function textReport(findings: readonly Finding[], scope: Scope): string {
     lines.push(...body, ...(explained.has(text) ? [`${INDENT}(why and what to do: as above)`] : explanation))
     explained.add(text)
   }
-  for (const finding of single) if (finding.service === null) add(finding.where, findingLines(finding), finding)
+  // Of one source alone nobody asks where it was found.
+  const isNamed = scope.sources.length > 1
+  const bodyOf = (finding: Finding) => findingLines(finding, isNamed ? (finding.source ?? null) : null)
+  for (const finding of single) if (finding.service === null) add(finding.where, bodyOf(finding), finding)
   for (const group of common) if (group[0] !== undefined) add('many services', commonLines(group), group[0])
-  for (const finding of single) if (finding.service !== null) add(finding.service, findingLines(finding), finding)
+  for (const finding of single) if (finding.service !== null) add(finding.service, bodyOf(finding), finding)
   if (lines.length > 0) lines.push('')
   lines.push(summary(findings, scope))
   return `${lines.join('\n')}\n`
@@ -65,9 +88,17 @@ function sorted(findings: readonly Finding[]) {
   return { common: [...errors, ...warnings], single: findings.filter((finding) => !isCommon.has(finding)) }
 }
 
-function findingLines({ kind, severity, where, service, what, instances }: Finding): readonly string[] {
+function findingLines(finding: Finding, source: SourceName | null): readonly string[] {
+  const { kind, severity, where, service, what, instances, details = [] } = finding
   const place = service === null || where === service ? '' : ` (${where.replace(`${service}, `, '')})`
-  return [...wrapped(heads[severity], `${what}${place} [${kind}]`), ...listed(instances.map(instanceLine))]
+  const words = `${source === null ? '' : `in ${source}: `}${what}${place} [${kind}]`
+  return [...wrapped(heads[severity], words), ...listed([...instances.map(instanceLine), ...details].map(cut))]
+}
+
+const LONGEST_ITEM = 200
+
+function cut(line: string): string {
+  return line.length <= LONGEST_ITEM ? line : `${line.slice(0, LONGEST_ITEM - 1)}…`
 }
 
 function commonLines(group: readonly Finding[]): readonly string[] {
@@ -116,7 +147,7 @@ function affectedServices(findings: readonly Finding[]): number {
 }
 
 /** The same as JSON, whole. */
-export function jsonReport(findings: readonly Finding[], { from, services, instances, excluded }: Scope): string {
-  const summary = { from, services, instances, excluded, affectedServices: affectedServices(findings) }
+export function jsonReport(findings: readonly Finding[], scope: Scope): string {
+  const summary = { ...scope, affectedServices: affectedServices(findings) }
   return jsonText({ ...summary, findings })
 }

@@ -4,14 +4,13 @@ import type { Config } from '../config/config.ts'
 import { settingsOf } from '../config/in-effect.ts'
 import { flagProblems, loadConfig } from '../config/load.ts'
 import { formatProblem, type Problem } from '../config/problem.ts'
-import type { Facts, ServiceFacts } from '../doctor/facts.ts'
+import type { Facts } from '../doctor/facts.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { diagnose } from '../doctor/findings.ts'
-import { listedInstances } from '../doctor/instances.ts'
+import { othersOf } from '../doctor/findings-several.ts'
 import { probeAll } from '../doctor/probe.ts'
-import { catalogReader } from '../doctor/reading.ts'
-import { nameRules } from '../source-rules.ts'
 import { version } from '../version.ts'
+import { readOne } from './doctor-sources.ts'
 import { jsonReport, type Scope, scopeOf, textReport } from './doctor-text.ts'
 import type { OperatorCommand } from './usage-operator.ts'
 
@@ -41,15 +40,22 @@ export async function doctor(
     return findings.length === 0 ? 0 : 1
   }
   if (!loaded.ok) {
-    return tell(loaded.problems.map(configFinding), { from: 'the config', services: 0, instances: 0, excluded: 0 })
+    return tell(loaded.problems.map(configFinding), {
+      from: 'the config',
+      services: 0,
+      instances: 0,
+      excluded: 0,
+      sources: [],
+    })
   }
   const progress = progressLine()
   const facts = await gather(loaded.config, options, progress.show)
   progress.clear()
-  return tell(diagnose(facts), scopeOf(facts))
+  return tell(diagnose(...facts), scopeOf(...facts))
 }
 
-async function gather(config: Config, options: DoctorOptions, show: (text: string) => void): Promise<Facts> {
+/** The facts of each source, in the order of the config. */
+async function gather(config: Config, options: DoctorOptions, show: (text: string) => void): Promise<readonly Facts[]> {
   const settings = settingsOf(config)
   const connectTimeoutMs = (service: string) => settings.policy(service).upstream.connectTimeoutMs
   const question =
@@ -60,51 +66,24 @@ async function gather(config: Config, options: DoctorOptions, show: (text: strin
           deadlineMs: Math.min(config.upstream.responseTimeoutMs, MAX_HTTP_MS),
           userAgent: `evenkeel-doctor/${version}`,
         }
-  const probe = (services: readonly ServiceFacts[]) =>
-    probeAll(
-      services.flatMap(({ instances }) => instances),
-      question,
-      (done, all) => show(`${done} of ${all} places tried …`),
-    )
-  const { basePath } = config.routing
-  const base = { basePath, only: options.service }
-
-  if (config.discovery.sources.every((source) => source === 'static')) {
-    const listed = staticServices(config, connectTimeoutMs)
-    const services = listed.filter(({ name }) => options.service === null || name === options.service)
-    return {
-      ...base,
-      ...{ from: 'the list in the config', source: 'static', listed: listed.length, excluded: 0, services },
-      ...{ unread: [], answers: [], ownNode: null, agentIsHere: false, churn: { watchedMs: 0, checks: [] } },
-      probes: await probe(services),
-    }
-  }
-  const { consul } = config.discovery
-  const standbys = (service: string) => config.services[service]?.failover ?? []
-  const only = options.service
-  const reader = catalogReader({ consul, rules: nameRules(config), only, connectTimeoutMs, standbys })
-  show(`reading ${new URL(consul.address).origin} …`)
-  const reading = await reader.read()
-  const isWatched = reading.services.length > 0
-  const [probes, { watchedMs, checks, unread, answers }] = await Promise.all([
-    probe(reading.services).finally(() => show('all places tried; watching what checks say …')),
-    reader.watchChecks(isWatched ? options.watchMs : 0),
+  const { sources } = config.discovery
+  show(`reading ${sources.join(', ')} …`)
+  const reads = await Promise.all(sources.map((source) => readOne(source, config, options.service, connectTimeoutMs)))
+  const instances = reads.flatMap(({ services }) => services.flatMap((service) => service.instances))
+  const [probes, watched] = await Promise.all([
+    probeAll(instances, question, (done, all) => show(`${done} of ${all} places tried …`)).finally(() =>
+      show('all places tried; watching what checks say …'),
+    ),
+    Promise.all(reads.map(({ reader, services }) => reader?.watchChecks(services.length > 0 ? options.watchMs : 0))),
   ])
-  return {
-    ...base,
-    ...reading,
-    source: 'consul',
-    unread: [...reading.unread, ...unread],
-    answers: [...reading.answers, ...answers],
-    churn: { watchedMs, checks },
-    probes,
-  }
-}
-
-function staticServices(config: Config, connectTimeoutMs: (service: string) => number): readonly ServiceFacts[] {
-  return Object.entries(config.discovery.static.services).map(([name, places]) => {
-    const instances = listedInstances(places, connectTimeoutMs(name))
-    return { name, isExcluded: false, instances, untagged: null, oddities: [], standbys: [] }
+  return reads.map(({ reader: _, ...read }, at) => {
+    const { watchedMs = 0, checks = [], unread = [], answers = [] } = watched[at] ?? {}
+    return {
+      ...{ basePath: config.routing.basePath, only: options.service, ...read, probes },
+      ...{ others: othersOf(reads, read.source), churn: { watchedMs, checks } },
+      unread: [...read.unread, ...unread],
+      answers: [...read.answers, ...answers],
+    }
   })
 }
 

@@ -7,10 +7,22 @@
 import type { Failure } from '../discovery/failure.ts'
 import type { Oddity } from '../discovery/oddity.ts'
 
+/** As `discovery.source` has them. */
+export type SourceName = 'consul' | 'eureka' | 'etcd' | 'zookeeper' | 'swarm' | 'dns' | 'file' | 'push' | 'static'
+
+/** What was read of one source, and tried. */
 export interface Facts {
-  /** Where the catalog is from: an agent's address without credentials, or the words for a fixed list. */
+  /** Where the catalog is from: an address without credentials, a file, or the words for a fixed list. */
   readonly from: string
-  readonly source: 'consul' | 'static'
+  readonly source: SourceName
+  /** What there is to tell of the registry beside its catalog. */
+  readonly registry: RegistryFacts
+  /** What is strange in it and belongs to no service that has instances. */
+  readonly strays: readonly Oddity[]
+  /** What else the source warned of while it was read. */
+  readonly warnings: readonly string[]
+  /** What the other sources of the config have; null: there are none. */
+  readonly others: OtherSources | null
   /** Empty, or `/api`: in front of each service's name in a path. */
   readonly basePath: string
   /** Only this service was asked for; null: all. */
@@ -26,7 +38,7 @@ export interface Facts {
   readonly answers: readonly AnswerFacts[]
   /** The node whose agent was asked, when that agent is on this machine; null: it is elsewhere, or is not known. */
   readonly ownNode: string | null
-  /** The agent was asked over the loopback address. */
+  /** The agent, or the registry, was asked over the loopback address. */
   readonly agentIsHere: boolean
   /** What connecting showed, by `placeKey`. */
   readonly probes: ReadonlyMap<string, Probe>
@@ -73,8 +85,13 @@ export interface InstanceFacts {
 }
 
 export interface UnreadFacts {
-  /** What was asked for: `list`, `checks` or one service. */
-  readonly what: { readonly kind: 'list' | 'checks' } | { readonly kind: 'service'; readonly name: string }
+  /**
+   * What was asked for: `list`, `checks` or one service; `server`: one of several that can be asked, and another answered;
+   * `proxy`: the one that alone knows what was pushed to it.
+   */
+  readonly what:
+    | { readonly kind: 'list' | 'checks' | 'server' | 'proxy' }
+    | { readonly kind: 'service'; readonly name: string }
   readonly failure: Pick<Failure, 'message' | 'cure'>
 }
 
@@ -125,4 +142,69 @@ export interface ChurningCheck {
 /** Two instances with the same key are tried once. */
 export function placeKey({ place, connectTimeoutMs }: Pick<InstanceFacts, 'place' | 'connectTimeoutMs'>): string {
   return `${place} ${connectTimeoutMs}`
+}
+
+/** Of a service that several sources may have. */
+export interface OtherSources {
+  /** The services that another source has in rotation, by that source's name. */
+  readonly routed: ReadonlyMap<string, SourceName>
+  /** All services that another source lists. */
+  readonly listed: ReadonlySet<string>
+}
+
+export type RegistryFacts =
+  | { readonly kind: 'none' }
+  | ({ readonly kind: 'eureka' } & EurekaFacts)
+  | ({ readonly kind: 'entries' } & EntryFacts)
+  | { readonly kind: 'swarm'; readonly network: string | null; readonly label: string }
+  | ({ readonly kind: 'dns' } & DnsFacts)
+  /** What makes the file a wrong one, each with its line as far as that is known. */
+  | { readonly kind: 'file'; readonly problems: readonly { readonly place: string; readonly message: string }[] }
+
+export interface EurekaFacts {
+  /** `discovery.eureka.name` and `address`. */
+  readonly name: 'app' | 'vip'
+  readonly address: 'host-name' | 'ip'
+  /** Of all that is registered; null: that could not be read. */
+  readonly registered: {
+    readonly count: number
+    /** Instances that are UP although they have long missed their beats. */
+    readonly overdue: readonly { readonly app: string; readonly id: string; readonly silentMs: number }[]
+    /** Those without a vipAddress. */
+    readonly unnamed: readonly { readonly app: string; readonly id: string }[]
+    /** Applications whose instances' vipAddresses are other names than theirs, all in lower case. */
+    readonly aliases: readonly { readonly app: string; readonly vips: readonly string[] }[]
+  } | null
+}
+
+/** Of a tree of keys or nodes in which each instance is an entry: etcd, ZooKeeper. */
+export interface EntryFacts {
+  /** Below which they are looked for. */
+  readonly path: string
+  /** How many there are, whatever they are; null: not known. */
+  readonly count: number | null
+  /** Instances whose entries nothing removes when they die: no lease, not ephemeral. */
+  readonly permanent: readonly { readonly service: string; readonly id: string }[]
+}
+
+export interface DnsFacts {
+  /** The resolvers that failed, each with how often and in which way. */
+  readonly failing: readonly {
+    readonly resolver: string
+    readonly failed: number
+    readonly asked: number
+    readonly failure: Pick<Failure, 'message' | 'cure'>
+  }[]
+  /** Of each service the question and what came of it, as far as a resolver answered. */
+  readonly names: readonly {
+    readonly service: string
+    /** `SRV _http._tcp.web.example` */
+    readonly question: string
+    /** Resolvers that say that there is no such name, or that it has no such record, and those that name something. */
+    readonly absent: readonly string[]
+    readonly empty: readonly string[]
+    readonly answering: readonly string[]
+    /** How long the answer holds by its own word; null: it does not say, or names nothing. */
+    readonly ttlMs: number | null
+  }[]
 }

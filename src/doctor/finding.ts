@@ -1,7 +1,7 @@
 /** What is a finding? One thing that is wrong, with the instances that it is wrong with. */
 
 import { printable } from '../discovery/untrusted-text.ts'
-import type { InstanceFacts } from './facts.ts'
+import type { InstanceFacts, SourceName } from './facts.ts'
 
 export type FindingKind =
   // The config and the source.
@@ -14,6 +14,12 @@ export type FindingKind =
   | 'clock'
   | 'empty-catalog'
   | 'unknown-service'
+  | 'source-warning'
+  | 'bad-file'
+  | 'resolver-failing'
+  // Several sources.
+  | 'half-moved'
+  | 'two-names'
   // This machine.
   | 'local-limit'
   // A service.
@@ -30,6 +36,16 @@ export type FindingKind =
   | 'bad-registration'
   | 'no-checks'
   | 'churning-check'
+  | 'bad-entries'
+  | 'permanent-entry'
+  | 'missed-beats'
+  | 'secure-port-only'
+  | 'no-vip'
+  | 'other-vip'
+  | 'no-network'
+  | 'no-such-name'
+  | 'resolvers-differ'
+  | 'short-ttl'
   // What connecting showed.
   | 'refused'
   | 'timed-out'
@@ -54,6 +70,11 @@ export const titles: Readonly<Record<FindingKind, string>> = {
   clock: 'clocks differ',
   'empty-catalog': 'nothing to route',
   'unknown-service': 'not listed',
+  'source-warning': 'the source warns of something',
+  'bad-file': 'the file cannot be used',
+  'resolver-failing': 'a resolver fails',
+  'half-moved': 'several sources have it, with different endpoints',
+  'two-names': 'two sources name it differently',
   'local-limit': 'this machine is short of something',
   excluded: 'left out by the config',
   'bad-name': 'the name cannot be a segment of a path',
@@ -67,13 +88,23 @@ export const titles: Readonly<Record<FindingKind, string>> = {
   'bad-registration': 'registered with something that cannot be used',
   'no-checks': 'no check',
   'churning-check': 'a check whose output keeps changing',
+  'bad-entries': 'entries that are no instance',
+  'permanent-entry': 'an entry that outlives its instance',
+  'missed-beats': 'UP, and not heard of for long',
+  'secure-port-only': 'only a secure port',
+  'no-vip': 'no vipAddress',
+  'other-vip': 'another name as vipAddress',
+  'no-network': 'no address on the network',
+  'no-such-name': 'the name is not in DNS',
+  'resolvers-differ': 'resolvers say different things',
+  'short-ttl': 'a time to live of 0',
   refused: 'connections are refused',
   'timed-out': 'connections are not accepted',
   unroutable: 'cannot be routed to from here',
   unresolved: 'a name that does not resolve here',
   reset: 'connections are reset',
   unreachable: 'cannot be connected to',
-  'answers-though-critical': 'takes connections, while Consul says critical',
+  'answers-though-critical': 'takes connections, and is called ill',
   'http-5xx': 'the GET is answered with 5xx',
   'no-http': 'speaks no HTTP',
   'http-silent': 'the GET is not answered',
@@ -93,9 +124,13 @@ export interface Finding {
   readonly kind: FindingKind
   /** `error`: requests fail of it, or will. `warning`: it may hurt. */
   readonly severity: 'error' | 'warning'
+  /** Where it was found; absent: it is about this machine, the config, or several sources. */
+  readonly source?: SourceName
   /** As the catalog has it, made printable; null: it is about no single service. */
   readonly service: string | null
   readonly instances: readonly FoundInstance[]
+  /** What it consists of, where that is no instance: a line each. Absent: there is nothing to list. */
+  readonly details?: readonly string[]
   /** Where it was found: a service, an agent, a check; one line. */
   readonly where: string
   /** What is wrong, a sentence. */

@@ -4,10 +4,11 @@ import { compareText } from '../discovery/untrusted-text.ts'
 import { type AddressKind, addressKind } from './address-kind.ts'
 import { type Facts, type InstanceFacts, placeKey, type ServiceFacts } from './facts.ts'
 import { type Finding, type FoundInstance, foundInstance, shareOf, shownName } from './finding.ts'
+import { isOwnList, wordsOf } from './source-words.ts'
 
 /** What is wrong with the addresses of one service's instances. */
 export function addressFindings(facts: Facts, service: ServiceFacts): readonly Finding[] {
-  return [...sharedAddresses(facts, service), ...misleading(facts, service), ...badRegistrations(service)]
+  return [...sharedAddresses(facts, service), ...misleading(facts, service), ...badRegistrations(facts, service)]
 }
 
 /** The virtual-IP mistake, one finding a place. */
@@ -32,12 +33,7 @@ function sharedAddresses(facts: Facts, service: ServiceFacts): readonly Finding[
           ? `one instance is registered ${sharers.length} times at the same address and port`
           : `${sharers.length} instances have the same address and port`,
         why: 'they are one place to send a request, so they count as one endpoint with one share. If it is a virtual address, what is behind it is balanced by somebody else, and one of them that fails hides behind the others',
-        cure:
-          facts.source === 'static'
-            ? 'name each place once'
-            : isOneId
-              ? 'deregister it where it does not run: it is registered with more than one agent'
-              : 'register each instance with its own address and port, not that of a virtual IP, a load balancer or a published port; deregister what is gone',
+        cure: isOneId ? wordsOf(facts).twiceCure : wordsOf(facts).sharedCure,
       }
     })
 }
@@ -47,7 +43,10 @@ interface Suspicion {
   readonly severity: Finding['severity']
   readonly what: string
   readonly why: string
-  readonly cure: string
+  /** Absent: the address must be another one, and the source says how. */
+  readonly cure?: string
+  /** What is said before that. */
+  readonly trialCure?: string
 }
 
 function misleading(facts: Facts, service: ServiceFacts): readonly Finding[] {
@@ -56,7 +55,7 @@ function misleading(facts: Facts, service: ServiceFacts): readonly Finding[] {
     const suspicion = suspicionOf(facts, instance)
     if (suspicion !== null) groups.set(suspicion, [...(groups.get(suspicion) ?? []), foundInstance(instance)])
   }
-  return [...groups].map(([{ kind, severity, what, why, cure }, instances]) => ({
+  return [...groups].map(([{ kind, severity, what, why, cure, trialCure }, instances]) => ({
     kind,
     severity,
     service: shownName(service.name),
@@ -64,13 +63,13 @@ function misleading(facts: Facts, service: ServiceFacts): readonly Finding[] {
     where: shownName(service.name),
     what: `${shareOf(instances.length, service.instances.length)} ${instances.length === 1 ? 'has' : 'have'} ${what}`,
     why,
-    cure,
+    cure: cure ?? `${trialCure ?? ''}${wordsOf(facts).addressCure}`,
   }))
 }
 
 function suspicionOf(facts: Facts, instance: InstanceFacts): Suspicion | null {
   const kind: AddressKind = addressKind(instance.address ?? instance.stated)
-  const isListed = facts.source === 'static'
+  const isListed = isOwnList(facts)
   // Not known to be elsewhere: an agent on this machine that may not be asked for its node.
   const isHere = facts.agentIsHere && (facts.ownNode === null || facts.ownNode === instance.node)
   switch (kind) {
@@ -100,36 +99,30 @@ function isUnreached({ probes }: Facts, instance: InstanceFacts): boolean {
   return probe !== undefined && probe.kind !== 'connected'
 }
 
-const registerReachable =
-  'register the address at which other machines reach it (the address of the service, or the -bind and -advertise address of its agent)'
-
 const loopbackHere: Suspicion = {
   kind: 'loopback-address',
   severity: 'warning',
   what: 'a loopback address, which works only from its own machine',
   why: 'from here it may work; a proxy on any other machine would connect to itself instead',
-  cure: `fine for a trial on one machine; else ${registerReachable}`,
+  trialCure: 'fine for a trial on one machine; else ',
 }
 const loopbackElsewhere: Suspicion = {
   kind: 'loopback-address',
   severity: 'error',
   what: 'a loopback address, and not on this machine',
   why: 'a proxy here connects to itself instead: to nothing, or to whatever listens on that port here',
-  cure: registerReachable,
 }
 const linkLocal: Suspicion = {
   kind: 'link-local-address',
   severity: 'warning',
   what: 'a link-local address',
   why: 'it works only on the same network segment, an IPv6 one only with the name of an interface; elsewhere it may be somebody else',
-  cure: registerReachable,
 }
 const noPlace: Suspicion = {
   kind: 'no-place-address',
   severity: 'error',
   what: 'an address that names no single place (0.0.0.0, ::, multicast or broadcast)',
   why: 'nothing can be connected to there, so it gets no requests or fails them; it is what a program listens on, not where it is',
-  cure: registerReachable,
 }
 const dockerIngress: Suspicion = {
   kind: 'docker-address',
@@ -155,7 +148,7 @@ const registrations = [
   'bad-weight',
 ] as const
 
-function badRegistrations(service: ServiceFacts): readonly Finding[] {
+function badRegistrations(facts: Facts, service: ServiceFacts): readonly Finding[] {
   const strange = service.oddities.filter(({ kind }) => registrations.some((each) => each === kind))
   const instances = strange.flatMap(({ subject, text }) => {
     const found = service.instances.find(({ id }) => id === subject)
@@ -172,8 +165,8 @@ function badRegistrations(service: ServiceFacts): readonly Finding[] {
       instances: inOrder(instances),
       where: shownName(service.name),
       what: `${shareOf(instances.length, Math.max(instances.length, service.instances.length))} ${instances.length === 1 ? 'is' : 'are'} registered with something that cannot be used`,
-      why: 'without a usable address and port an instance gets no requests; a weight that is none is replaced, a check that cannot be read counts as critical',
-      cure: 'mend what registers it; if it is not meant to be sent requests, leave the service out with discovery.consul.exclude',
+      why: `without a usable address and port an instance gets no requests; a weight that is none is replaced${facts.source === 'consul' ? ', a check that cannot be read counts as critical' : ''}`,
+      cure: wordsOf(facts).mendCure,
     },
   ]
 }

@@ -3,6 +3,7 @@
 import { isLocalError } from '../balancer/outcome.ts'
 import { type Facts, type InstanceFacts, type Probe, placeKey, type ServiceFacts } from './facts.ts'
 import { count, type Finding, type FindingKind, foundInstance, seconds, shareOf, shownName } from './finding.ts'
+import { wordsOf } from './source-words.ts'
 
 type Failed = Exclude<Probe, { kind: 'connected' }>
 type Tried = { readonly instance: InstanceFacts; readonly probe: Probe }
@@ -16,9 +17,9 @@ export function reachFindings(facts: Facts, service: ServiceFacts): readonly Fin
   const routed = tried.filter(({ instance }) => instance.standing === 'routed')
   const critical = tried.filter(({ instance }) => instance.standing === 'critical')
   return [
-    ...unreached(service, routed, true, facts.source),
-    ...unreached(service, critical, false, facts.source),
-    ...answersThoughCritical(service, critical),
+    ...unreached(facts, service, routed, true),
+    ...unreached(facts, service, critical, false),
+    ...answersThoughCritical(facts, service, critical),
     ...httpFindings(service, routed),
   ]
 }
@@ -92,11 +93,12 @@ function wayOf(probe: Failed): Way {
 }
 
 function unreached(
+  facts: Facts,
   service: ServiceFacts,
   tried: readonly Tried[],
   isRouted: boolean,
-  source: Facts['source'],
 ): readonly Finding[] {
+  const words = wordsOf(facts)
   const groups = new Map<Way, { readonly instance: InstanceFacts; readonly probe: Failed }[]>()
   for (const { instance, probe } of tried) {
     if (probe.kind === 'connected' || (probe.kind === 'failed' && isLocalError(probe.code))) continue
@@ -108,29 +110,26 @@ function unreached(
   return [...groups].map(([way, group]) => {
     const [one, several] = ways[way]
     const who = shareOf(group.length, service.instances.length)
-    const says = source === 'static' ? 'the config lists it' : isRouted ? 'Consul says passing' : 'Consul says critical'
     return {
       kind: way,
       severity: isRouted ? 'error' : 'warning',
       service: shownName(service.name),
       instances: group.map(({ instance, probe }) => foundInstance(instance, noteOf(probe))),
       where: shownName(service.name),
-      what: `${who} ${group.length === 1 ? one : several}: ${says}${agrees(isRouted, source)}`,
+      what: `${who} ${group.length === 1 ? one : several}: ${isRouted ? words.routed : words.ill}`,
       why: isRouted
-        ? whyRouted(way, isAll)
-        : 'it gets no requests, as long as its check says so: whatever it was there for is missing',
-      cure: isRouted
-        ? `${cures[way]}${source === 'static' ? '' : CHECK_WHAT_IS_SERVED}`
-        : 'start it, or deregister it if it is gone for good',
+        ? whyRouted(way, isAll && facts.others?.routed.has(service.name) !== true)
+        : `it gets no requests, as long as ${words.judge} says so: whatever it was there for is missing`,
+      cure: isRouted ? `${cureOf(way, facts)}${words.reachCure}` : words.goneCure,
     }
   })
 }
 
-const CHECK_WHAT_IS_SERVED = '; and give it a check that connects to what clients connect to'
-
-function agrees(isRouted: boolean, source: Facts['source']): string {
-  if (source === 'static') return ' all the same'
-  return isRouted ? ', which is not so from here' : ' too'
+function cureOf(way: Way, { registry }: Facts): string {
+  const isHostName = way === 'unresolved' && registry.kind === 'eureka' && registry.address === 'host-name'
+  return isHostName
+    ? 'discovery.eureka.address: ip takes what each instance says its ipAddr is; or make the name known to the resolver of this machine (getent hosts NAME shows what it says), or register with eureka.instance.prefer-ip-address'
+    : cures[way]
 }
 
 function whyRouted(way: Way, isAll: boolean): string {
@@ -145,7 +144,7 @@ function noteOf(probe: Failed): string {
   return probe.kind === 'failed' ? probe.code : `nothing in ${seconds(probe.afterMs)}`
 }
 
-function answersThoughCritical(service: ServiceFacts, critical: readonly Tried[]): readonly Finding[] {
+function answersThoughCritical(facts: Facts, service: ServiceFacts, critical: readonly Tried[]): readonly Finding[] {
   // Where another one is registered as well, nobody knows which of the two it is that answers.
   const taken = new Set(routedOf(service).map(({ place }) => place))
   const open = critical.filter(
@@ -159,9 +158,9 @@ function answersThoughCritical(service: ServiceFacts, critical: readonly Tried[]
       service: shownName(service.name),
       instances: open.map(({ instance }) => foundInstance(instance, instance.reason)),
       where: shownName(service.name),
-      what: `${shareOf(open.length, service.instances.length)} ${open.length === 1 ? 'takes' : 'take'} connections, while Consul says critical`,
-      why: 'it gets no requests: the others carry its share. Either the check is wrong, or it sees what a connect does not',
-      cure: 'look at what the check says (evenkeel explain SERVICE shows it, or its page in Consul), and whether the agent reaches the instance as clients do',
+      what: `${shareOf(open.length, service.instances.length)} ${open.length === 1 ? 'takes' : 'take'} connections, while ${wordsOf(facts).calledIll}`,
+      why: `it gets no requests: the others carry its share. Either ${wordsOf(facts).judge} is wrong, or it sees what a connect does not`,
+      cure: wordsOf(facts).illCure,
     },
   ]
 }

@@ -2,11 +2,14 @@
 
 import { isNameable } from '../discovery/names.ts'
 import { routeOf } from '../proxy/request-path.ts'
-import type { Facts, InstanceFacts, ServiceFacts } from './facts.ts'
+import type { Facts, InstanceFacts, ServiceFacts, SourceName } from './facts.ts'
 import { count, type Finding, shownName } from './finding.ts'
+import { type SourceWords, wordsOf } from './source-words.ts'
 
 /** What is wrong with one service as a whole. */
-export function serviceFindings({ basePath, source }: Facts, service: ServiceFacts): readonly Finding[] {
+export function serviceFindings(facts: Facts, service: ServiceFacts): readonly Finding[] {
+  const { basePath, others } = facts
+  const words = wordsOf(facts)
   const about = { service: shownName(service.name), where: shownName(service.name), instances: [] }
   const path = pathFor(service.name, basePath)
   const findings: Finding[] = []
@@ -17,7 +20,7 @@ export function serviceFindings({ basePath, source }: Facts, service: ServiceFac
       severity: 'error',
       what: 'the config leaves this service out',
       why: 'the proxy does not follow it and answers 404 for it',
-      cure: 'mend discovery.consul.include and exclude; the name that the proxy registers itself under (register.name) is always left out',
+      cure: `mend ${words.excludeKeys}; the name that the proxy registers itself under (register.name) is always left out`,
     })
   }
   if (path === null) {
@@ -42,47 +45,54 @@ export function serviceFindings({ basePath, source }: Facts, service: ServiceFac
     })
   }
   const routed = service.instances.filter(({ standing }) => standing === 'routed')
-  if (routed.length === 0) {
+  const standIn = others?.routed.get(service.name) ?? null
+  if (routed.length === 0 && !isToldAsName(facts, service)) {
     findings.push({
       ...about,
       kind: 'none-in-rotation',
-      severity: service.standbys.length === 0 ? 'error' : 'warning',
+      severity: standIn === null && service.standbys.length === 0 ? 'error' : 'warning',
       instances: service.instances.map(({ id, node, place, reason }) => ({ id, node, place, note: reason })),
-      what: noneWords(service, source),
-      why:
-        service.standbys.length === 0
-          ? 'every request for it is answered 503'
-          : `its requests go to another datacenter (${service.standbys.join(', ')}), or are answered 503 if that has none either`,
-      cure: noneCure(service, source),
+      what: noneWords(service, words),
+      why: noneWhy(service, standIn),
+      cure: noneCure(service, words),
     })
   }
   return findings
 }
 
-function noneWords({ instances, untagged }: ServiceFacts, source: Facts['source']): string {
+/** That its name is not in DNS is a finding of its own. */
+function isToldAsName({ registry }: Facts, { name }: ServiceFacts): boolean {
+  return (
+    registry.kind === 'dns' &&
+    registry.names.some(({ service, answering }) => service === name && answering.length === 0)
+  )
+}
+
+function noneWhy({ standbys }: ServiceFacts, standIn: SourceName | null): string {
+  if (standIn !== null) return `its requests go to the endpoints that ${standIn} has; here it is nothing any more`
+  return standbys.length === 0
+    ? 'every request for it is answered 503'
+    : `its requests go to another datacenter (${standbys.join(', ')}), or are answered 503 if that has none either`
+}
+
+function noneWords({ instances, untagged }: ServiceFacts, words: SourceWords): string {
   const critical = countOf(instances, 'critical')
-  const out = countOf(instances, 'out')
+  const out = instances.length - critical
   if (instances.length === 0) {
     if (untagged !== null && untagged.count > 0) {
       const tag = JSON.stringify(shownName(untagged.tag))
       return `none of its ${count(untagged.count, 'instance')} has the tag ${tag}, which the config wants`
     }
-    return source === 'static' ? 'the config lists no instance of it' : 'it has no instance that can be seen'
+    return words.noInstance
   }
-  const parts = [
-    ...(critical > 0 ? [`${critical} critical`] : []),
-    ...(out > 0 ? [`${out} out for another reason`] : []),
-  ]
-  return `no instance of it is in rotation: ${parts.join(', ')}`
+  const ill = `${words.calledIll} of ${out === 0 ? 'all of them' : critical}`
+  if (critical === 0) return 'no instance of it is in rotation'
+  return `no instance of it is in rotation: ${ill}${out > 0 ? `, ${out} out for another reason` : ''}`
 }
 
-function noneCure({ instances, untagged }: ServiceFacts, source: Facts['source']): string {
-  if (source === 'static') return 'name its instances in discovery.static.services'
-  if (instances.length > 0)
-    return 'the reason beside each instance says what to mend first; evenkeel explain shows what the proxy makes of it'
-  if (untagged !== null && untagged.count > 0)
-    return 'mend discovery.consul.tag, or register the instances with the tag'
-  return 'start and register an instance; if some are registered, the ACL token may lack node:read or service:read for them'
+function noneCure({ instances, untagged }: ServiceFacts, words: SourceWords): string {
+  if (instances.length > 0) return words.noneCure
+  return untagged !== null && untagged.count > 0 ? words.tagCure : words.noInstanceCure
 }
 
 function countOf(instances: readonly InstanceFacts[], standing: InstanceFacts['standing']): number {

@@ -2,6 +2,7 @@
 
 import type { AnswerFacts, Facts, UnreadFacts } from './facts.ts'
 import { count, type Finding, type FindingKind, seconds, shownName } from './finding.ts'
+import { wordsOf } from './source-words.ts'
 
 /** Clocks that differ by less are no news. */
 const CLOCK_MS = 2000
@@ -38,7 +39,26 @@ function unreadFindings(facts: Facts): readonly Finding[] {
         return [
           finding(facts, 'unreadable', 'error', {
             what: `the list of services cannot be read: ${message}`,
-            why: 'a proxy with this config would serve nothing, or what it last knew; nothing else could be looked at',
+            why:
+              facts.others === null
+                ? 'a proxy with this config would serve nothing, or what it last knew; nothing else could be looked at'
+                : 'a proxy keeps what it last knew from it, and serves what the other sources name; nothing else of it could be looked at',
+            cure,
+          }),
+        ]
+      case 'server':
+        return [
+          finding(facts, 'unreadable', 'warning', {
+            what: `not all that was asked answered: ${message}`,
+            why: 'another one did; when that one is lost too nothing is known any more',
+            cure,
+          }),
+        ]
+      case 'proxy':
+        return [
+          finding(facts, 'unreadable', 'warning', {
+            what: `what was pushed cannot be judged: ${message}`,
+            why: 'only the running proxy knows it: there is nothing else to read',
             cure,
           }),
         ]
@@ -72,41 +92,56 @@ function unreadFindings(facts: Facts): readonly Finding[] {
 
 function emptiness(facts: Facts): readonly Finding[] {
   if (facts.listed === null) return []
+  const words = wordsOf(facts)
   if (facts.only !== null) {
-    const isKnown = facts.services.length > 0 || facts.unread.length > 0
-    if (isKnown) return []
+    const isUnread = facts.unread.some(({ what }) => what.kind === 'service')
+    if (facts.services.length > 0 || isUnread || facts.others?.listed.has(facts.only)) return []
     return [
       finding(facts, 'unknown-service', 'error', {
         service: shownName(facts.only),
         what: `there is no service of this name among the ${facts.listed} that are listed`,
         why: 'the proxy answers 404 for it',
-        cure:
-          facts.source === 'static'
-            ? 'case counts; discovery.static.services has what is listed'
-            : 'case counts, and so do datacenter and namespace; is its instance registered, and may this token see it?',
+        cure: words.unknownCure,
       }),
     ]
   }
   if (facts.listed - facts.excluded > 0) return []
-  if (facts.source === 'static') {
-    return [
-      finding(facts, 'empty-catalog', 'error', {
-        what: 'the list has no service',
-        why: 'every request is answered 404',
-        cure: 'name services and their instances in discovery.static.services, or set discovery.source to consul',
-      }),
-    ]
-  }
+  // Of several sources one may have been left already, or not be moved to yet.
+  const isAll = facts.others === null || facts.others.listed.size === 0
   return [
-    finding(facts, 'empty-catalog', 'error', {
-      what:
-        facts.excluded === 0
-          ? 'the catalog lists no service'
-          : `the config leaves out all that is listed: ${count(facts.excluded, 'service')}`,
-      why: 'every request is answered 404; a proxy that runs already keeps what it had for a while (admission)',
-      cure: 'a fresh agent is empty until services register; a token without service:read sees nothing; also check discovery.consul.datacenter, namespace, include and exclude',
+    finding(facts, 'empty-catalog', isAll ? 'error' : 'warning', {
+      what: facts.excluded === 0 ? emptyWords(facts) : allLeftOut(facts),
+      why: isAll ? whyEmpty(facts) : 'all requests go to what the other sources name',
+      cure: words.emptyCure,
     }),
   ]
+}
+
+function allLeftOut({ excluded }: Facts): string {
+  return `the config leaves out all that is listed: ${count(excluded, 'service')}`
+}
+
+function emptyWords(facts: Facts): string {
+  const { registry } = facts
+  const { empty } = wordsOf(facts)
+  switch (registry.kind) {
+    case 'entries': {
+      const { path, count: entries } = registry
+      const found =
+        entries === null ? '' : entries === 0 ? ': nothing is there' : `: ${entries} there are something else`
+      return `${empty} (${shownName(path)})${found}`
+    }
+    case 'swarm':
+      return `${empty} ${JSON.stringify(shownName(registry.label))}`
+    default:
+      return empty
+  }
+}
+
+function whyEmpty({ source }: Facts): string {
+  return source === 'static'
+    ? 'every request is answered 404'
+    : 'every request is answered 404; a proxy that runs already keeps what it had for a while (admission)'
 }
 
 function headFindings(facts: Facts): readonly Finding[] {

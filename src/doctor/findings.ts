@@ -6,18 +6,27 @@ import type { Finding } from './finding.ts'
 import { addressFindings } from './findings-address.ts'
 import { churnFindings, uncheckedFindings } from './findings-checks.ts'
 import { localFindings, reachFindings } from './findings-reach.ts'
+import { registryFindings } from './findings-registry.ts'
 import { serviceFindings } from './findings-service.ts'
+import { severalFindings } from './findings-several.ts'
 import { sourceFindings } from './findings-source.ts'
 
 /** All findings, those of one service together: first what is about no service, then the service with the most errors. */
-export function diagnose(facts: Facts): readonly Finding[] {
+export function diagnose(...all: readonly Facts[]): readonly Finding[] {
+  const [local] = all.map(localFindings).filter((found) => found.length > 0)
+  return worstFirst([...all.flatMap(ofSource), ...(local ?? []), ...(all.length > 1 ? severalFindings(all) : [])])
+}
+
+function ofSource(facts: Facts): readonly Finding[] {
+  const { source } = facts
   const perService = facts.services.flatMap((service) => [
     ...serviceFindings(facts, service),
     ...reachFindings(facts, service),
     ...addressFindings(facts, service),
-    ...(facts.source === 'consul' ? uncheckedFindings(service) : []),
+    ...(source === 'consul' ? uncheckedFindings(service) : []),
   ])
-  return worstFirst([...sourceFindings(facts), ...localFindings(facts), ...perService, ...churnFindings(facts)])
+  const found = [...sourceFindings(facts), ...registryFindings(facts), ...perService, ...churnFindings(facts)]
+  return found.map((finding) => ({ ...finding, source }))
 }
 
 /** Within a service errors come first, and else the order in which they were found. */

@@ -3,7 +3,7 @@ import { jsonReport, scopeOf, textReport } from '../../src/commands/doctor-text.
 import type { Finding } from '../../src/doctor/finding.ts'
 import { facts, instance, service, well } from '../doctor/facts-fixture.ts'
 
-const scope = { from: 'http://192.0.2.9:8500', services: 14, instances: 40, excluded: 0 }
+const scope = { from: 'http://192.0.2.9:8500', services: 14, instances: 40, excluded: 0, sources: [] }
 const refused: Finding = {
   ...{ kind: 'refused', severity: 'error', service: 'web', where: 'web' },
   ...{ what: 'it refuses', why: 'it hurts', cure: 'mend it' },
@@ -94,8 +94,41 @@ test('JSON has what the text has', () => {
 })
 
 test('the scope counts what was looked at', () => {
-  expect(scopeOf(well)).toEqual({ from: 'http://192.0.2.9:8500', services: 2, instances: 4, excluded: 0 })
+  expect(scopeOf(well)).toMatchObject({ from: 'http://192.0.2.9:8500', services: 2, instances: 4, excluded: 0 })
   const one = [service('a', [instance('a1')])]
   expect(scopeOf(facts(one, { excluded: 3 })).excluded).toBe(3)
   expect(scopeOf(facts(one, { excluded: 3, only: 'a' })).excluded).toBe(0)
+})
+
+test('of several sources each finding says where it was found; what is in both is counted once', () => {
+  const web = service('web', [instance('w1'), instance('w2')])
+  const shop = service('shop', [instance('s3')])
+  const both = [
+    facts([web, shop]),
+    facts([web], { source: 'eureka', from: 'http://192.0.2.8:8761/eureka', excluded: 2 }),
+  ]
+  const scope = scopeOf(...both)
+  expect(scope).toMatchObject({
+    from: 'consul (http://192.0.2.9:8500), eureka (http://192.0.2.8:8761/eureka)',
+    ...{ services: 2, instances: 3, excluded: 2 },
+    sources: [
+      { source: 'consul', services: 2, instances: 3, excluded: 0 },
+      { source: 'eureka', services: 1, instances: 2, excluded: 2 },
+    ],
+  })
+  const found: Finding = { ...refused, source: 'eureka' }
+  expect(textReport([found], scope)).toContain('  ERROR  in eureka: it refuses [refused]\n')
+  expect(textReport([found], { ...scope, sources: scope.sources.slice(1) })).toContain(
+    '  ERROR  it refuses [refused]\n',
+  )
+})
+
+test('what a finding consists of besides instances is listed, and no item is very long', () => {
+  const details = ['line 3: no port', 'x'.repeat(5000)]
+  const lines = textReport([{ ...refused, instances: [], details }], scope).split('\n')
+  expect(lines.slice(1, 4)).toEqual([
+    '  ERROR  it refuses [refused]',
+    '         - line 3: no port',
+    `         - ${'x'.repeat(199)}…`,
+  ])
 })

@@ -36,6 +36,10 @@ export function facts(
   return {
     from: 'http://192.0.2.9:8500',
     source: 'consul',
+    registry: { kind: 'none' },
+    strays: [],
+    warnings: [],
+    others: null,
     basePath: '',
     only: null,
     listed: services.length,
