@@ -1,0 +1,38 @@
+/**
+ * A service that registers itself nowhere, for tests of `evenkeel run`. Arguments: its port, and how it is to behave:
+ * `late=MS` listens so much later, `code=N` exits with it when it is told to, `stubborn` outlives SIGHUP, `silent` writes
+ * nothing, `ask=URL` is what it asks when a signal comes. It tells what happens to it in lines of JSON. `PUT /health/503`
+ * makes `GET /health` answer so from then on, `PUT /crash` ends it at once.
+ */
+
+import { createServer } from 'node:http'
+
+const [, , port, ...words] = process.argv
+const word = (name) => words.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1)
+const tell = (event) => words.includes('silent') || process.stdout.write(`${JSON.stringify(event)}\n`)
+let health = 200
+
+const server = createServer((request, answer) => {
+  const [, first, second] = request.url.split('/')
+  if (request.method === 'PUT' && first === 'crash') process.exit(9)
+  if (request.method === 'PUT' && first === 'health') health = Number(second)
+  answer.writeHead(request.method === 'GET' && first === 'health' ? health : 200).end('served')
+})
+setTimeout(
+  () => server.listen(Number(port), '127.0.0.1', () => tell({ event: 'listening' })),
+  Number(word('late') ?? 0),
+)
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2']) {
+  process.on(signal, async () => {
+    const url = word('ask')
+    const registry = url === undefined ? null : await fetch(url).then((said) => said.text(), String)
+    tell({ event: 'signal', signal, registry })
+    if (signal === 'SIGUSR2' || (signal === 'SIGHUP' && words.includes('stubborn'))) return
+    server.close(() => process.exit(Number(word('code') ?? 0)))
+  })
+}
+// Nobody is left who would end it.
+setTimeout(() => process.exit(99), 120_000).unref()
+process.stdin.on('end', () => words.includes('silent') || process.exit(98)).resume()
+tell({ event: 'started', pid: process.pid, terminal: process.stdin.isTTY === true })
