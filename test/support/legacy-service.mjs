@@ -1,8 +1,8 @@
 /**
  * A service that registers itself nowhere, for tests of `evenkeel run`. Arguments: its port, and how it is to behave:
- * `late=MS` listens so much later, `code=N` exits with it when it is told to, `stubborn` outlives SIGHUP, `silent` writes
- * nothing, `ask=URL` is what it asks when a signal comes. It tells what happens to it in lines of JSON. `PUT /health/503`
- * makes `GET /health` answer so from then on, `PUT /crash` ends it at once.
+ * `patient` listens only after SIGUSR2, `code=N` exits with it when a signal ends it, `stubborn` outlives SIGHUP, `silent`
+ * writes nothing, `ask=URL` is what it asks when a signal comes. It tells what happens to it in lines of JSON.
+ * `PUT /health/503` makes `GET /health` answer so from then on, `PUT /crash` ends it at once.
  */
 
 import { createServer } from 'node:http'
@@ -18,16 +18,15 @@ const server = createServer((request, answer) => {
   if (request.method === 'PUT' && first === 'health') health = Number(second)
   answer.writeHead(request.method === 'GET' && first === 'health' ? health : 200).end('served')
 })
-setTimeout(
-  () => server.listen(Number(port), '127.0.0.1', () => tell({ event: 'listening' })),
-  Number(word('late') ?? 0),
-)
+const listen = () => server.listen(Number(port), '127.0.0.1', () => tell({ event: 'listening' }))
+if (!words.includes('patient')) listen()
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2']) {
   process.on(signal, async () => {
     const url = word('ask')
     const registry = url === undefined ? null : await fetch(url).then((said) => said.text(), String)
     tell({ event: 'signal', signal, registry })
+    if (signal === 'SIGUSR2' && words.includes('patient')) listen()
     if (signal === 'SIGUSR2' || (signal === 'SIGHUP' && words.includes('stubborn'))) return
     server.close(() => process.exit(Number(word('code') ?? 0)))
   })

@@ -26,12 +26,16 @@ export interface Wrapped {
   stop(): Promise<void>
 }
 
-/** @param args of `evenkeel run`, up to the command; `command` is all behind the dashes */
+/**
+ * It is the first of a process group, as what is started in a terminal.
+ * @param args of `evenkeel run`, up to the command; `command` is all behind the dashes
+ */
 export function startWrapped(args: readonly string[], command: readonly string[]): Wrapped {
   const all = ['--import', 'tsx', 'src/main.ts', 'run', ...args, '--', ...command]
   const child = spawn(process.execPath, all, {
     cwd: root,
     env: { PATH: process.env.PATH },
+    detached: true,
     // The service ends with its input: it is not left behind when the tests are killed.
     stdio: ['pipe', 'pipe', 'pipe'],
   })
