@@ -144,7 +144,7 @@ test('a registry that is away: the command runs, it is tried again and told once
   made.answers.keep = away
   await made.says('the registry could not be told')
   const reached = await fetch(`http://127.0.0.1:${made.port}/`).then((answer) => answer.text())
-  expect(reached).toBe('served')
+  expect(reached).toBe(`served by ${made.port}`)
   made.answers.keep = done
   await made.says('registered')
   expect(made.logged.filter(({ msg }) => msg.startsWith('the registry could not'))).toHaveLength(1)

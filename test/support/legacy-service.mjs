@@ -16,7 +16,7 @@ const server = createServer((request, answer) => {
   const [, first, second] = request.url.split('/')
   if (request.method === 'PUT' && first === 'crash') process.exit(9)
   if (request.method === 'PUT' && first === 'health') health = Number(second)
-  answer.writeHead(request.method === 'GET' && first === 'health' ? health : 200).end('served')
+  answer.writeHead(request.method === 'GET' && first === 'health' ? health : 200).end(`served by ${port}`)
 })
 const listen = () => server.listen(Number(port), '127.0.0.1', () => tell({ event: 'listening' }))
 if (!words.includes('patient')) listen()
@@ -24,7 +24,8 @@ if (!words.includes('patient')) listen()
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2']) {
   process.on(signal, async () => {
     const url = word('ask')
-    const registry = url === undefined ? null : await fetch(url).then((said) => said.text(), String)
+    const registry =
+      url === undefined ? null : await fetch(url).then(async (said) => (await said.text()).trim(), String)
     tell({ event: 'signal', signal, registry })
     if (signal === 'SIGUSR2' && words.includes('patient')) listen()
     if (signal === 'SIGUSR2' || (signal === 'SIGHUP' && words.includes('stubborn'))) return
