@@ -4,11 +4,11 @@ import { writeSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { flagProblems, loadConfig } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
-import { pause } from '../discovery/loop.ts'
 import { createLog } from '../log.ts'
 import { interfaceAddress, isOwn, type OwnAddress, ownAddress } from '../run/own-address.ts'
 import { registrarOf, registryPlaces } from '../run/registrar-of.ts'
 import { passedOn, runService } from '../run/run-service.ts'
+import { within } from '../run/within.ts'
 import type { RunCommand } from './usage-run.ts'
 
 /** Longer than this the command does not wait for a name to be resolved. */
@@ -34,9 +34,7 @@ export async function run(options: RunCommand, env: NodeJS.ProcessEnv): Promise<
     return Promise.resolve(interfaceAddress(options.at.interface, networkInterfaces()))
   }
   // What will not change is told before anything has started.
-  const patience = new AbortController()
-  const first = await Promise.race([address(), pause(placeWithinMs, patience.signal)])
-  patience.abort()
+  const first = await within(placeWithinMs, address())
   if (first?.kind === 'refused') return refuse(first.why, 1)
 
   const log = createLog({ level: level.level, destination: { write: toStderr } })

@@ -19,7 +19,7 @@ export function registrarOf(to: RegistryName, discovery: DiscoveryOptions): ((of
     case 'etcd':
       return (of) => createEtcdRegistrar(of, discovery.etcd)
     case 'zookeeper':
-      // WIRE HERE: return (of) => createZookeeperRegistrar(of, discovery.zookeeper)
+      // WIRE HERE: (of) => createZookeeperRegistrar(discovery.zookeeper, of, { random: Math.random, timestamp: Date.now })
       return null
     default:
       return to satisfies never

@@ -12,6 +12,7 @@ import { startCommand } from './command-process.ts'
 import { type HealthTiming, healthTiming, probeOf, watchHealth } from './health.ts'
 import type { OwnAddress } from './own-address.ts'
 import { createStay, type Stay } from './stay.ts'
+import { within } from './within.ts'
 
 export interface RunOptions {
   readonly service: string
@@ -54,6 +55,9 @@ export interface RunDeps {
 }
 
 export const runTiming: RunTiming = { ...healthTiming, leaveMs: 5000, hangUpMs: 5000, patienceMs: 10_000 }
+
+/** How long a registrar may take to close what is open; the signal waits for it. */
+const closeMs = 500
 
 /** These end a command, as a rule; all others that can be passed on are none of the registry's business. */
 const ending: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']
@@ -155,7 +159,7 @@ function createPresence(options: RunOptions, deps: RunDeps, timing: RunTiming): 
     stop.abort()
     const parts = await begun
     const came = (await parts?.stay.leave()) ?? 'was-not-there'
-    await parts?.registrar.close()
+    if (parts !== null) await within(closeMs, parts.registrar.close())
     return came
   }
   return {
