@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { get } from 'node:http'
+import { createServer, get, request } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -14,6 +14,7 @@ import { type ConsulAgent, freePort, startConsul } from '../support/consul.ts'
 import { startEtcd } from '../support/etcd.ts'
 import { etcdLacks } from '../support/etcd-binary.ts'
 import { findEureka, startEureka } from '../support/eureka.ts'
+import { listenOnLoopback } from '../support/loopback.ts'
 import { waitFor } from '../support/wait.ts'
 import { legacyService, startWrapped, type Wrapped } from '../support/wrapped.ts'
 
@@ -35,6 +36,32 @@ function wrapped(name: string, port: number, args: readonly string[], words: rea
   return started
 }
 
+/** Stands before a Consul, and holds what is to be deregistered until it is released. */
+async function gateTo(consul: ConsulAgent) {
+  let release = () => {}
+  const gate = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const made = { url: '', held: 0, release }
+  const server = createServer(async (incoming, answer) => {
+    if (incoming.url?.includes('/deregister/')) {
+      made.held += 1
+      await gate
+    }
+    const { method = 'GET', headers, url = '/' } = incoming
+    const passed = request(new URL(url, consul.url), { method, headers, agent: false }, (reply) => {
+      answer.writeHead(reply.statusCode ?? 502)
+      reply.pipe(answer)
+    })
+    passed.on('error', () => answer.destroy())
+    incoming.pipe(passed)
+  })
+  made.url = `http://127.0.0.1:${await listenOnLoopback(server, cleanups)}`
+  return made
+}
+
+/** The signals that have reached the service on this port. */
+const signalsAt = (port: number) => fetch(`http://127.0.0.1:${port}/signals`).then((answer) => answer.text())
 const put = (port: number, path: string) => fetch(`http://127.0.0.1:${port}${path}`, { method: 'PUT' }).catch(() => {})
 
 describe('with a real Consul', () => {
@@ -49,7 +76,8 @@ describe('with a real Consul', () => {
 
   test('a command is registered once it answers, and has left before it sees SIGTERM; its exit code is ours', async () => {
     const port = await freePort()
-    const args = [...toConsul(), '--tag', 'v2', '--tag', 'eu', '--id', 'web-a', '--health', '/health']
+    const gate = await gateTo(consul)
+    const args = ['--consul', gate.url, '--tag', 'v2', '--tag', 'eu', '--id', 'web-a', '--health', '/health']
     const run = wrapped('web', port, args, ['patient', 'code=7', `ask=${passing('web')}`])
     await run.happened('started')
     expect(await isPassing('web')).toBe(false)
@@ -62,6 +90,9 @@ describe('with a real Consul', () => {
       { Service: { ID: 'web-a', Address: '127.0.0.1', Port: port, Tags: ['v2', 'eu'], Service: 'web' } },
     ])
     run.process.kill('SIGTERM')
+    await waitFor('it is to be deregistered', () => gate.held > 0)
+    expect(await signalsAt(port)).toBe('SIGUSR2')
+    gate.release()
     expect(await run.ended).toBe(7)
     // What the registry answered to the command itself when the signal reached it.
     expect(run.events.filter(({ event }) => event === 'signal')).toMatchObject([
@@ -70,16 +101,21 @@ describe('with a real Consul', () => {
     ])
     expect(run.complaints).toEqual([])
     const { msg, ...about } = run.logged.find((line) => line.msg === 'deregistered') ?? { msg: '' }
-    expect(about).toMatchObject({ service: 'web', id: 'web-a', address: `127.0.0.1:${port}`, registry: consul.url })
+    expect(about).toMatchObject({ service: 'web', id: 'web-a', address: `127.0.0.1:${port}`, registry: gate.url })
   })
 
   test('Ctrl-C in a terminal reaches the command once, and after it was deregistered', async () => {
-    const run = wrapped('typed', await freePort(), toConsul(), [`ask=${passing('typed')}`])
+    const port = await freePort()
+    const gate = await gateTo(consul)
+    const run = wrapped('typed', port, ['--consul', gate.url], [`ask=${passing('typed')}`])
     await run.said('registered')
     const { pid } = run.process
     if (pid === undefined) throw new Error('it does not run')
     // As a terminal does: to all of the foreground's process group.
     process.kill(-pid, 'SIGINT')
+    await waitFor('it is to be deregistered', () => gate.held > 0)
+    expect(await signalsAt(port)).toBe('')
+    gate.release()
     expect(await run.ended).toBe(0)
     expect(run.events.filter(({ event }) => event === 'signal')).toEqual([
       { event: 'signal', signal: 'SIGINT', registry: '[]' },
@@ -98,6 +134,16 @@ describe('with a real Consul', () => {
     await end(port, run.logged.find(({ pid }) => pid !== undefined)?.pid ?? 0)
     expect(await run.ended).toBe(code)
     expect((await consul.get(`/v1/health/service/${name}`)).body).toEqual([])
+  })
+
+  test('a command that ends while the proxies are given time to notice is not waited for any longer', async () => {
+    const port = await freePort()
+    const run = wrapped('hasty', port, [...toConsul(), '--drain', '10m'])
+    await run.said('registered')
+    run.process.kill('SIGTERM')
+    await run.said('deregistered')
+    await put(port, '/crash')
+    expect(await run.ended).toBe(9)
   })
 })
 

@@ -88,7 +88,7 @@ async function world(
           listener = () => {}
         }
       },
-      timing: { startEveryMs: 10, everyMs: 10, failures: 2, leaveMs: 400, hangUpMs: 50, patienceMs: 0 },
+      timing: { startEveryMs: 10, everyMs: 10, failures: 2, leaveMs: 1000, hangUpMs: 50, patienceMs: 0 },
       ...deps,
     },
   )
@@ -161,11 +161,30 @@ test('a registry that is away: the command runs, it is tried again and told once
 
 test('a call that hangs when the signal comes is waited for, then cut off: ours is the last word', async () => {
   const made = await world()
-  made.answers.keep = hanging
+  const lastWhenCut: unknown[] = []
+  made.answers.keep = async (signal) => {
+    const came = await hanging(signal)
+    lastWhenCut.push(made.calls.at(-1))
+    return came
+  }
   await made.until('keep')
   made.send('SIGTERM')
   expect(await made.code).toBe(0)
   expect(made.calls).toEqual(['keep', 'remove', 'close'])
+  expect(lastWhenCut).toEqual(['keep'])
+})
+
+test('a signal is not passed on before it is deregistered', async () => {
+  const made = await world()
+  await made.until('keep')
+  let release = () => {}
+  made.answers.remove = (signal) => new Promise((resolve) => (release = () => resolve(done(signal))))
+  const signals = () => fetch(`http://127.0.0.1:${made.port}/signals`).then((answer) => answer.text())
+  made.send('SIGTERM')
+  await made.until('keep', 'remove')
+  for (let asked = 0; asked < 5; asked += 1) expect(await signals()).toBe('')
+  release()
+  expect(await made.code).toBe(0)
 })
 
 test('the second signal is passed on at once, also while the proxies are given time to notice', async () => {
@@ -177,15 +196,6 @@ test('the second signal is passed on at once, also while the proxies are given t
   send('SIGINT')
   expect(await code).toBe(0)
   expect(logged.map(({ msg }) => msg)).toContain('another signal: it is passed on at once')
-})
-
-test('a command that ends while the proxies are given time to notice is not waited for any longer', async () => {
-  const { until, says, put, send, code } = await world([], { drainMs: 600_000 })
-  await until('keep')
-  send('SIGTERM')
-  await says('deregistered')
-  await put('/crash')
-  expect(await code).toBe(9)
 })
 
 test('an address that is not known at first is asked for again; meanwhile the command runs', async () => {
