@@ -56,6 +56,10 @@ async function run(line: CommandLine): Promise<number> {
       const { hand } = await import('./commands/hand.ts')
       return hand(line, process.env, out)
     }
+    case 'run': {
+      const { run: runCommand } = await import('./commands/run.ts')
+      return runCommand(line, process.env)
+    }
     default:
       return line satisfies never
   }

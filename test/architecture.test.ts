@@ -18,7 +18,18 @@ interface Rule {
   readonly files?: Readonly<Record<string, readonly string[]>>
 }
 
-const parts = ['balancer/', 'discovery/', 'proxy/', 'admin/', 'config/', 'workers/', 'doctor/', 'demo/', 'commands/']
+const parts = [
+  'balancer/',
+  'discovery/',
+  'proxy/',
+  'admin/',
+  'config/',
+  'workers/',
+  'doctor/',
+  'demo/',
+  'run/',
+  'commands/',
+]
 const everything: Rule = {
   values: [...parts, 'app.ts', 'following.ts', 'sources.ts', 'source-rules.ts', 'log.ts', 'version.ts', 'node:'],
   types: ['npm:pino'],
@@ -117,6 +128,20 @@ const rules: Readonly<Record<string, Rule>> = {
     },
   },
   'demo/': everything,
+  // What runs a service that does not register itself; the registrars do the registering.
+  'run/': {
+    values: [
+      'run/',
+      'discovery/',
+      'node:child_process',
+      'node:dgram',
+      'node:dns/promises',
+      'node:http',
+      'node:net',
+      'node:os',
+    ],
+    types: ['config/discovery-options.ts', 'npm:pino'],
+  },
   'commands/': everything,
   'app.ts': everything,
   'following.ts': everything,
@@ -151,6 +176,7 @@ const pure = [
   'discovery/consul/consul-instances.ts',
   'discovery/consul/consul-facts.ts',
   'discovery/etcd/etcd-entries.ts',
+  'discovery/etcd/etcd-lease.ts',
   'discovery/etcd/etcd-messages.ts',
   'discovery/etcd/etcd-table.ts',
   'discovery/file/file-catalog.ts',
@@ -179,6 +205,7 @@ const pure = [
   'doctor/catalog-facts.ts',
   'commands/doctor-text.ts',
   'discovery/eureka/eureka-answer.ts',
+  'discovery/eureka/eureka-record.ts',
   'discovery/eureka/eureka-xml.ts',
   'discovery/eureka/eureka-registry.ts',
   'discovery/eureka/eureka-instances.ts',

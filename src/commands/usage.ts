@@ -4,12 +4,14 @@ import { parseArgs } from 'node:util'
 import type { FlagValues } from '../config/flags.ts'
 import { nearest } from '../config/keys.ts'
 import { type OperatorCommand, operatorOptions, readDoctor, readExplain, readHand } from './usage-operator.ts'
+import { type RunCommand, readRun, runOptions } from './usage-run.ts'
 
 export type CommandLine =
   | { readonly kind: 'serve'; readonly file: string | null; readonly flags: FlagValues }
   | { readonly kind: 'check'; readonly file: string }
   | { readonly kind: 'demo'; readonly port: number | null; readonly adminPort: number | null }
   | OperatorCommand
+  | RunCommand
   | { readonly kind: 'version' }
   | { readonly kind: 'help'; readonly text: string }
   /** Nothing was asked for: the help belongs on stderr. */
@@ -21,6 +23,7 @@ const overview = `Usage: evenkeel <command> [options]
   serve           run the proxy
   check FILE      say what is wrong with a config file
   demo            run the proxy with a catalog and services of its own, to try it out
+  run -- COMMAND  run a service that does not register itself, and register it
 
   explain SERVICE            say why its instances get requests, or none
   explain --request ID       say where a request went, and why
@@ -77,6 +80,7 @@ const options = {
   check: { help },
   demo: { port: string, 'admin-port': string, help },
   ...operatorOptions,
+  run: runOptions,
 } as const
 
 type Command = keyof typeof options
@@ -109,6 +113,8 @@ export function readCommandLine(args: readonly string[]): CommandLine {
     case 'eject':
     case 'restore':
       return guarded(command, () => readHand(command, rest))
+    case 'run':
+      return guarded(command, () => readRun(rest))
     default:
       return wrong(unknown(command))
   }

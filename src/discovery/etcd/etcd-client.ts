@@ -18,7 +18,14 @@ export interface EtcdAccess {
   readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null }
 }
 
-export type EtcdPath = '/v3/kv/range' | '/v3/watch' | '/v3/auth/authenticate'
+export type EtcdPath =
+  | '/v3/kv/range'
+  | '/v3/kv/txn'
+  | '/v3/lease/grant'
+  | '/v3/lease/keepalive'
+  | '/v3/lease/revoke'
+  | '/v3/watch'
+  | '/v3/auth/authenticate'
 
 export type EtcdReply =
   | { readonly kind: 'answered'; readonly body: unknown; readonly bytes: number }

@@ -56,7 +56,8 @@ export function createEtcdSource(options: EtcdOptions, deps: EtcdDeps): CatalogS
   }
 }
 
-function parseEndpoint(endpoint: string): URL {
+/** @throws TypeError when it is no http or https URL, or has a user */
+export function parseEndpoint(endpoint: string): URL {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null
   // A user in the URL would be sent as Basic authentication, which etcd does not know.
   if (url === null || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {

@@ -8,7 +8,7 @@ import { request as httpsRequest } from 'node:https'
 import type { EurekaMishap } from './eureka-failure.ts'
 
 export type EurekaReply =
-  /** With status 200. */
+  /** With status 200; to a `send` with any from 200 to 299. */
   { readonly kind: 'answered'; readonly contentType: string; readonly text: string } | EurekaRefusal
 
 export interface EurekaRefusal {
@@ -17,11 +17,22 @@ export interface EurekaRefusal {
   readonly mishap: Extract<EurekaMishap, { kind: 'status' | 'network' | 'deadline' }>
 }
 
+/** What changes the registry. */
+export interface EurekaOrder {
+  readonly method: 'POST' | 'PUT' | 'DELETE'
+  /** From `/apps/` on, encoded. */
+  readonly path: string
+  /** Sent as JSON; absent: no body. */
+  readonly body?: unknown
+}
+
 export interface EurekaServer {
   /** The server's URL as it may be shown: without credentials. */
   readonly where: string
   /** One request; never rejects. Aborting `signal` cuts the connection and counts as a failure of the network. */
   get(path: '/apps' | '/apps/delta', signal: AbortSignal): Promise<EurekaReply>
+  /** Likewise. One that is cut off or late may have been obeyed all the same. */
+  send(order: EurekaOrder, signal: AbortSignal): Promise<EurekaReply>
   /** A text for people without the credentials: an answer may quote what it was asked with. */
   hide(text: string): string
 }
@@ -69,45 +80,60 @@ export function eurekaServer(url: string, access: EurekaAccess, deadlines: Eurek
     return base.protocol === 'https:' ? httpsRequest(target, { ...options, ...pem }) : httpRequest(target, options)
   }
 
+  function exchange(
+    method: EurekaOrder['method'] | 'GET',
+    path: string,
+    body: string | null,
+    isGood: (status: number) => boolean,
+    signal: AbortSignal,
+  ): Promise<EurekaReply> {
+    const content =
+      body === null ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+    const options = { method, agent: false, headers: { ...headers, ...content }, timeout: deadlines.silenceMs }
+    return new Promise((resolve) => {
+      let request: ClientRequest
+      try {
+        request = open(path, options)
+      } catch (error) {
+        // Node refuses what cannot stand in a header or a certificate before it connects.
+        const { code = '', message } = error as NodeJS.ErrnoException
+        resolve({ kind: 'failed', mishap: { kind: 'network', code, message: hide(message) } })
+        return
+      }
+      const settle = (reply: EurekaReply) => {
+        clearTimeout(deadline)
+        signal.removeEventListener('abort', abort)
+        resolve(reply)
+        request.destroy()
+      }
+      const broken = ({ code = '', message }: NodeJS.ErrnoException) =>
+        settle({ kind: 'failed', mishap: { kind: 'network', code, message: hide(message) } })
+      const abort = () => broken(Object.assign(new Error('given up'), { code: 'ABORT_ERR' }))
+      const late = (afterMs: number) => settle({ kind: 'failed', mishap: { kind: 'deadline', afterMs } })
+      const deadline = setTimeout(() => late(deadlines.deadlineMs), deadlines.deadlineMs)
+      signal.addEventListener('abort', abort, { once: true })
+      request.on('timeout', () => late(deadlines.silenceMs))
+      // Also after it has settled: an error that nobody listens for would end the process.
+      request.on('error', broken)
+      request.on('response', (response) => {
+        read(response).then((text) => {
+          const status = response.statusCode ?? 0
+          if (!isGood(status)) return settle({ kind: 'failed', mishap: { kind: 'status', status, body: hide(text) } })
+          settle({ kind: 'answered', contentType: response.headers['content-type'] ?? '', text })
+        }, broken)
+      })
+      request.end(body ?? undefined)
+      if (signal.aborted) abort()
+    })
+  }
+
   return {
     where,
     hide,
-    get(path, signal) {
-      return new Promise((resolve) => {
-        let request: ClientRequest
-        try {
-          request = open(path, { agent: false, headers, timeout: deadlines.silenceMs })
-        } catch (error) {
-          // Node refuses what cannot stand in a header or a certificate before it connects.
-          const { code = '', message } = error as NodeJS.ErrnoException
-          resolve({ kind: 'failed', mishap: { kind: 'network', code, message: hide(message) } })
-          return
-        }
-        const settle = (reply: EurekaReply) => {
-          clearTimeout(deadline)
-          signal.removeEventListener('abort', abort)
-          resolve(reply)
-          request.destroy()
-        }
-        const broken = ({ code = '', message }: NodeJS.ErrnoException) =>
-          settle({ kind: 'failed', mishap: { kind: 'network', code, message: hide(message) } })
-        const abort = () => broken(Object.assign(new Error('given up'), { code: 'ABORT_ERR' }))
-        const late = (afterMs: number) => settle({ kind: 'failed', mishap: { kind: 'deadline', afterMs } })
-        const deadline = setTimeout(() => late(deadlines.deadlineMs), deadlines.deadlineMs)
-        signal.addEventListener('abort', abort, { once: true })
-        request.on('timeout', () => late(deadlines.silenceMs))
-        // Also after it has settled: an error that nobody listens for would end the process.
-        request.on('error', broken)
-        request.on('response', (response) => {
-          read(response).then((text) => {
-            const status = response.statusCode ?? 0
-            if (status !== 200) return settle({ kind: 'failed', mishap: { kind: 'status', status, body: hide(text) } })
-            settle({ kind: 'answered', contentType: response.headers['content-type'] ?? '', text })
-          }, broken)
-        })
-        request.end()
-        if (signal.aborted) abort()
-      })
+    get: (path, signal) => exchange('GET', path, null, (status) => status === 200, signal),
+    send({ method, path, body }, signal) {
+      const text = body === undefined ? null : JSON.stringify(body)
+      return exchange(method, path, text, (status) => status >= 200 && status < 300, signal)
     },
   }
 }
