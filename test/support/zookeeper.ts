@@ -32,8 +32,12 @@ export interface ZookeeperServer {
 }
 
 export interface Zookeeper {
-  /** All servers, as a connect string. */
+  /** All servers, as a connect string, with `root` behind them. */
   readonly connect: string
+  /** What all paths below are below: '', or begins with a slash. */
+  readonly root: string
+  /** A part of it, as if it were all. */
+  below(root: string): Zookeeper
   readonly servers: readonly ZookeeperServer[]
   /** Waits until every server that runs takes sessions. */
   ready(): Promise<void>
@@ -49,6 +53,8 @@ export interface ZookeeperSession {
   readonly connection: ZookeeperConnection
   /** Makes a node that goes with this session; those above it are there. @throws when it is refused */
   create(path: string, data: string, guarded?: boolean): Promise<void>
+  /** See `Zookeeper`. */
+  put(path: string, data: string): Promise<void>
   set(path: string, data: string): Promise<void>
   delete(path: string): Promise<void>
   /** The data of a node; null: there is none. */
@@ -91,7 +97,7 @@ export async function startZookeeper(count = 1): Promise<Zookeeper> {
     return openConnection({ address: '127.0.0.1', port }, opening, hearer, new AbortController().signal)
   }
 
-  async function session(auth?: string, ticket?: Ticket): Promise<ZookeeperSession> {
+  async function session(root: string, auth?: string, ticket?: Ticket): Promise<ZookeeperSession> {
     const port = servers.find(({ pid }) => pid !== null)?.port
     if (port === undefined) throw new Error('no server of this ZooKeeper runs')
     const opened = await open(port, auth, ticket ?? null)
@@ -109,26 +115,38 @@ export async function startZookeeper(count = 1): Promise<Zookeeper> {
     return {
       connection,
       async create(path, data, guarded = false) {
-        await ask({ kind: 'create', path, data, as: guarded ? 'goes-guarded' : 'goes' })
+        await ask({ kind: 'create', path: `${root}${path}`, data, as: guarded ? 'goes-guarded' : 'goes' })
+      },
+      async put(path, data) {
+        const names = `${root}${path}`.slice(1).split('/')
+        for (const [i] of names.entries()) {
+          const above = `/${names.slice(0, i + 1).join('/')}`
+          const isLast = i === names.length - 1
+          const request = { kind: 'create', path: above, data: isLast ? data : '', as: 'stays' } as const
+          const heard = await ask(request, codes.nodeExists)
+          if (isLast && heard.kind === 'refused') await ask({ kind: 'set', path: above, data })
+        }
       },
       async set(path, data) {
-        await ask({ kind: 'set', path, data })
+        await ask({ kind: 'set', path: `${root}${path}`, data })
       },
       async delete(path) {
-        await ask({ kind: 'delete', path })
+        await ask({ kind: 'delete', path: `${root}${path}` })
       },
       async get(path) {
-        const heard = await ask({ kind: 'data', path }, codes.noNode)
+        const heard = await ask({ kind: 'data', path: `${root}${path}` }, codes.noNode)
         return heard.kind === 'data' ? heard.data.toString('utf8') : null
       },
-      close: () => connection.close(true),
+      async close() {
+        sessions.delete(connection)
+        await connection.close(true)
+      },
     }
   }
 
-  async function once(work: (ask: ZookeeperConnection['ask']) => Promise<void>): Promise<void> {
-    const { connection } = await session()
-    await work(connection.ask).finally(() => connection.close(true))
-    sessions.delete(connection)
+  async function once(root: string, work: (session: ZookeeperSession) => Promise<void>): Promise<void> {
+    const own = await session(root)
+    await work(own).finally(own.close)
   }
 
   async function ready(): Promise<void> {
@@ -154,30 +172,18 @@ export async function startZookeeper(count = 1): Promise<Zookeeper> {
     await stop()
     throw error
   })
-  return {
-    connect: servers.map(({ port }) => `127.0.0.1:${port}`).join(','),
+  const below = (root: string): Zookeeper => ({
+    connect: `${servers.map(({ port }) => `127.0.0.1:${port}`).join(',')}${root}`,
+    root,
     servers,
+    below: (more) => below(`${root}${more}`),
     ready,
-    session,
-    put: (path, data) =>
-      once(async (ask) => {
-        const names = path.slice(1).split('/')
-        for (const [i] of names.entries()) {
-          const above = `/${names.slice(0, i + 1).join('/')}`
-          const isLast = i === names.length - 1
-          const heard = await ask({ kind: 'create', path: above, data: isLast ? data : '', as: 'stays' })
-          if (heard.kind === 'done') continue
-          if (heard.kind !== 'refused' || heard.code !== codes.nodeExists) throw new Error(JSON.stringify(heard))
-          if (isLast) await ask({ kind: 'set', path, data })
-        }
-      }),
-    delete: (path) =>
-      once(async (ask) => {
-        const heard = await ask({ kind: 'delete', path })
-        if (heard.kind !== 'done') throw new Error(JSON.stringify(heard))
-      }),
+    session: (auth, ticket) => session(root, auth, ticket),
+    put: (path, data) => once(root, (own) => own.put(path, data)),
+    delete: (path) => once(root, (own) => own.delete(path)),
     stop,
-  }
+  })
+  return below('')
 }
 
 /** ZooKeeper's own command line client, which keeps its session until it is stopped. */
