@@ -50,6 +50,7 @@ export type Hello =
 export const codes = {
   noNode: -101,
   noAuth: -102,
+  noChildren: -108,
   nodeExists: -110,
   sessionExpired: -112,
   authFailed: -115,
