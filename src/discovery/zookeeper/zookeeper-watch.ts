@@ -76,6 +76,8 @@ export function zookeeperWatch(
   const wakeups = { useful: 0, useless: 0 }
   /** ZooKeeper has lost what it knew, and nobody has been told yet. */
   let isRewound = false
+  /** Something has been read that says something new, and nobody has been told yet; maybe over a connection that broke. */
+  let news = false
   let current: Session | null = null
 
   const onBug = (error: unknown) => tools.log.error({ err: error }, 'the ZooKeeper source failed and starts anew')
@@ -93,7 +95,6 @@ export function zookeeperWatch(
     const refused = new Set<string>()
     let reading: Reading | null = null
     let end: End | null = null
-    let news = false
     let agreed = false
 
     function finish(mishap: ZookeeperMishap, path: string): void {
