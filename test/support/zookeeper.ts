@@ -91,8 +91,8 @@ export async function startZookeeper(count = 1): Promise<Zookeeper> {
   )
   const sessions = new Set<ZookeeperConnection>()
 
-  async function open(port: number, auth: string | undefined, ticket: Ticket | null): Promise<Opened> {
-    const opening = { ticket, timeoutMs: SESSION_MS, lastZxid: 0n, auth: auth ?? null, connectMs: 3000 }
+  async function open(port: number, auth?: string, ticket?: Ticket, connectMs = 5000): Promise<Opened> {
+    const opening = { ticket: ticket ?? null, timeoutMs: SESSION_MS, lastZxid: 0n, auth: auth ?? null, connectMs }
     const hearer = { onEvent() {}, onZxid() {}, onBug() {} }
     return openConnection({ address: '127.0.0.1', port }, opening, hearer, new AbortController().signal)
   }
@@ -100,7 +100,7 @@ export async function startZookeeper(count = 1): Promise<Zookeeper> {
   async function session(root: string, auth?: string, ticket?: Ticket): Promise<ZookeeperSession> {
     const port = servers.find(({ pid }) => pid !== null)?.port
     if (port === undefined) throw new Error('no server of this ZooKeeper runs')
-    const opened = await open(port, auth, ticket ?? null)
+    const opened = await open(port, auth, ticket)
     if (opened.kind !== 'open') throw new Error(`no session: ${JSON.stringify(opened)}`)
     const { connection } = opened
     sessions.add(connection)
@@ -153,7 +153,8 @@ export async function startZookeeper(count = 1): Promise<Zookeeper> {
     for (const { port, pid } of servers) {
       if (pid === null) continue
       const answers = async () => {
-        const opened = await open(port, undefined, null)
+        // A server that starts takes connections which it then forgets.
+        const opened = await open(port, undefined, undefined, 500)
         if (opened.kind === 'open') await opened.connection.close(true)
         return opened.kind === 'open'
       }

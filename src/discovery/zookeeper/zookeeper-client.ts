@@ -22,6 +22,7 @@ export interface ClientOptions {
   /** `user:password`; null: nobody logs in. */
   readonly auth: string | null
   readonly sessionTimeoutMs: number
+  /** For a connect, and for the answer to the first message; up to four times as long when that was too short in a row. */
   readonly connectMs: number
 }
 
@@ -53,6 +54,7 @@ export function zookeeperClient(options: ClientOptions, random: () => number): Z
   let ticket: Ticket | null = null
   let lastZxid = 0n
   let behind = 0
+  let tooLate = 0
 
   async function join(hearer: Hearer, signal: AbortSignal): Promise<Joined> {
     server = servers[at] ?? servers[0]
@@ -65,12 +67,14 @@ export function zookeeperClient(options: ClientOptions, random: () => number): Z
         hearer.onZxid(zxid)
       },
     }
-    const opening: Opening = { ticket, timeoutMs, lastZxid, auth, connectMs }
+    // A server that starts takes connections which it then forgets; one that is overloaded must not be hurried.
+    const opening: Opening = { ticket, timeoutMs, lastZxid, auth, connectMs: connectMs * 2 ** Math.min(2, tooLate) }
     let opened = await openConnection(server, opening, noting, signal)
     if (opened.kind === 'expired') {
       ticket = null
       opened = await openConnection(server, { ...opening, ticket: null }, noting, signal)
     }
+    tooLate = opened.kind === 'failed' && opened.mishap.kind === 'deadline' ? tooLate + 1 : 0
     if (opened.kind === 'open') {
       behind = 0
       ticket = opened.connection.ticket

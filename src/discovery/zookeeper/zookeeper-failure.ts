@@ -87,6 +87,10 @@ function refusal(code: number, where: string, path: string): Failure {
       return { speed: 'wrong', message, cure: 'this ZooKeeper lets nobody in without SASL, which is not spoken here' }
     case codes.throttled:
       return { speed: 'busy', message, cure: 'this server of ZooKeeper is overloaded; it is asked again' }
+    case codes.noChildren: {
+      const cure = `the node above ${printable(path, 200)} goes with a session, and such nodes have none below: make it anew, as one that stays`
+      return { speed: 'wrong', message, cure }
+    }
     default:
       return { speed: 'away', message, cure: 'see the log of this server of ZooKeeper; it is asked again' }
   }

@@ -27,7 +27,7 @@ export interface ZookeeperDeps {
   readonly timing?: Partial<ZookeeperTiming>
 }
 
-export const zookeeperTiming: ZookeeperTiming = { connectMs: 2000, confirmMs: 5000, patienceMs: 500, window: 200 }
+export const zookeeperTiming: ZookeeperTiming = { connectMs: 1000, confirmMs: 5000, patienceMs: 500, window: 200 }
 
 /**
  * A source that follows the nodes below a path of ZooKeeper. `reread` and `describe` are about the watch that was begun

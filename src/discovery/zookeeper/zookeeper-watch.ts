@@ -27,7 +27,7 @@ import { type Reader, type Reading, startReading } from './zookeeper-reading.ts'
 import { zookeeperTable } from './zookeeper-table.ts'
 
 export interface ZookeeperTiming {
-  /** For a connect, and for the answer to the first message. */
+  /** See `ClientOptions`. */
   readonly connectMs: number
   /** How often the catalog is confirmed; × 0.75 to 1.25. */
   readonly confirmMs: number

@@ -10,7 +10,7 @@ describe('what failed, how soon it is tried again, and what can be done', () => 
   test.each<[string, ZookeeperMishap, string, RegExp, RegExp]>([
     ['nobody listens', network('ECONNREFUSED'), 'away', /zk1:2181: ECONNREFUSED/, /start ZooKeeper at zk1:2181,/],
     ['no such host', network('ENOTFOUND'), 'away', /ENOTFOUND/, /cannot be resolved/],
-    ['a reset', network('ECONNRESET', 'read\nECONNRESET'), 'away', /closed the connection/, /restarted/],
+    ['a reset', network('ECONNRESET', 'read\nECONNRESET'), 'away', /zk1:2181: read\?ECONNRESET/, /restarted/],
     ['no files left', network('EMFILE'), 'away', /EMFILE/, /ulimit/],
     ['something else', network('EHOSTUNREACH'), 'away', /EHOSTUNREACH/, /discovery\.zookeeper\.connect/],
     ['no answer', { kind: 'deadline', afterMs: 6667 }, 'away', /zk1:2181 within 6.7 s/, /overloaded/],
