@@ -134,6 +134,7 @@ export function startReading(
 
   function refuse(target: Target, path: string): void {
     if (target.kind === 'instance') table.unreadable(target.service, target.id, 'may not be read (NoAuth)')
+    else if (target.kind === 'service') table.unreadable(target.service, null, 'its node may not be read (NoAuth)')
     refused.set(path, target)
     reader.onRefused(path)
   }

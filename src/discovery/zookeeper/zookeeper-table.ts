@@ -31,8 +31,8 @@ export interface ZookeeperTable {
   gone(service: string): void
   /** What stands in a node; null: it is not there any more. */
   instance(service: string, id: string, data: Buffer | null): void
-  /** A node may not be read. What is known of it stays. */
-  unreadable(service: string, id: string, reason: string): void
+  /** An instance may not be read; null: nor may be listed which ones there are. What is known of it stays. */
+  unreadable(service: string, id: string | null, reason: string): void
   /** The instances of a service. */
   idsOf(service: string): readonly string[]
   /** Puts a service together, or all that went. @returns true if the catalog says something new */
@@ -45,6 +45,8 @@ interface Service {
   readonly instances: Map<string, Node>
   known: CatalogService | null
   isCurrent: boolean
+  /** Why its instances could not be listed; null: they were. */
+  refusal: string | null
 }
 
 interface Node {
@@ -108,7 +110,7 @@ export function zookeeperTable(
       for (const name of listed) {
         const service = services.get(name)
         if (service === undefined) {
-          services.set(name, { instances: new Map(), known: null, isCurrent: false })
+          services.set(name, { instances: new Map(), known: null, isCurrent: false, refusal: null })
           count(name, 1)
           outdated += 1
         }
@@ -120,6 +122,7 @@ export function zookeeperTable(
     instances(name, ids) {
       const service = services.get(name)
       if (service === undefined) return []
+      service.refusal = null
       const listed = new Set(ids)
       for (const id of service.instances.keys()) {
         if (!listed.has(id) && service.instances.delete(id)) count(id, -1)
@@ -154,8 +157,10 @@ export function zookeeperTable(
       node.isCurrent = true
     },
     unreadable(name, id, reason) {
-      const node = services.get(name)?.instances.get(id)
-      if (node === undefined) return
+      const service = services.get(name)
+      if (service !== undefined && id === null) service.refusal = reason
+      const node = id === null ? undefined : service?.instances.get(id)
+      if (id === null || node === undefined) return
       node.instance ??= unreadableNode(id, reason)
       node.isCurrent = true
     },
@@ -167,7 +172,10 @@ export function zookeeperTable(
       if (of === undefined) return lost
       if (!of.isCurrent) outdated -= 1
       of.isCurrent = true
-      const { service, oddities } = serviceOf([...of.instances.values()].flatMap(({ instance }) => instance ?? []))
+      const { service, oddities } =
+        of.refusal !== null && of.instances.size === 0
+          ? { service: unreadService(of.refusal), oddities: [] }
+          : serviceOf([...of.instances.values()].flatMap(({ instance }) => instance ?? []))
       if (oddities.length > 0) report(name, oddities)
       if (of.known !== null && sameService(of.known, service)) return lost
       of.known = service
@@ -181,4 +189,12 @@ export function zookeeperTable(
     },
   }
   return table
+}
+
+/** Its name is known, so a client is to hear 503 and not 404, and an operator why. */
+function unreadService(reason: string): CatalogService {
+  return {
+    endpoints: [],
+    absent: [{ instance: '', address: '', reason: `could not be read: ${reason}`, unread: true }],
+  }
 }

@@ -193,6 +193,14 @@ describe('what is read', () => {
     drain(server)
     expect([...follower.refused].sort()).toEqual([`${BASE}/a/1`, `${BASE}/b`])
     expect(known(follower)).toEqual({ a: ['10.0.0.1:80', '10.0.0.2:80'], b: [] })
+    const nothing = follow(server)
+    drain(server)
+    expect(nothing.table.catalog()?.services.get('b')?.absent).toEqual([
+      { instance: '', address: '', reason: 'could not be read: its node may not be read (NoAuth)', unread: true },
+    ])
+    expect(nothing.table.catalog()?.services.get('a')?.absent).toMatchObject([{ instance: '1' }])
+    follower.connect()
+    drain(server)
     server.put(`${BASE}/a/2`, '10.0.0.3:80')
     drain(server)
     expect(known(follower).a).toEqual(['10.0.0.1:80', '10.0.0.3:80'])
