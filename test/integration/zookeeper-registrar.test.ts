@@ -54,7 +54,7 @@ describe.skipIf(lacks !== null)(`a real ZooKeeper${lacks === null ? '' : ` (skip
     expect(await made.keep(never)).toEqual({ kind: 'done', changed: true })
     expect(JSON.parse((await session.get('/services/web/web-1')) ?? '')).toEqual({
       ...{ name: 'web', id: 'web-1', address: '10.0.0.1', port: 80, sslPort: null, payload: null, uriSpec: null },
-      ...{ registrationTimeUTC: 1_700_000_000_000, serviceType: 'DYNAMIC', enabled: true },
+      ...{ registrationTimeUTC: 1_700_000_000_000, serviceType: 'DYNAMIC' },
     })
     await followed.until('web', ['10.0.0.1:80*1'])
     expect(await made.keep(never)).toEqual({ kind: 'done', changed: false })

@@ -84,7 +84,7 @@ export function decodeNode(name: string, data: Buffer): DecodedNode {
       return malformed('bad-port', 'has no port')
     }
     if (!isPort(port)) return malformed('bad-port', `its port is ${quoted(port)}, not 1 to 65535`)
-    // Records from before Curator 2.9 do not say it.
+    // Curator leaves it out unless its serializer is told otherwise.
     if (enabled === false) return away('is switched off (enabled: false)', endpointId(host, port))
     if (enabled !== undefined && enabled !== true) {
       return malformed('malformed-entry', `its "enabled" is ${quoted(enabled)}, neither true nor false`)

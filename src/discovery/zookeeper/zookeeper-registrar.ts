@@ -159,10 +159,14 @@ class Ended extends Error {
   }
 }
 
-/** What Curator's JsonInstanceSerializer writes, and reads. */
+/**
+ * What Curator's JsonInstanceSerializer writes, and reads. Like it, this leaves `enabled` out as long as it is true: clients
+ * before Curator 3.2 take no record with a field that they do not know.
+ */
 function record({ service, address, port }: Registrant, id: string, registeredAt: number, enabled: boolean): string {
   const place = { name: service, id, address, port, sslPort: null, payload: null }
-  return JSON.stringify({ ...place, registrationTimeUTC: registeredAt, serviceType: 'DYNAMIC', uriSpec: null, enabled })
+  const more = { registrationTimeUTC: registeredAt, serviceType: 'DYNAMIC', uriSpec: null }
+  return JSON.stringify({ ...place, ...more, ...(enabled ? {} : { enabled }) })
 }
 
 /** The name of a node for this text: as it is, if it can be one. */

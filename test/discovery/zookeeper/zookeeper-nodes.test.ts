@@ -12,9 +12,9 @@ function said(data: string, name = 'a'): string {
   return `${instance.endpoint.id}*${instance.endpoint.weight}`
 }
 
-// As Curator 5 wrote it.
+// As Curator 5.7 wrote it.
 const CURATOR =
-  '{"name":"web","id":"7c9e6679","address":"10.0.0.1","port":80,"sslPort":null,"payload":null,"registrationTimeUTC":1700000000000,"serviceType":"DYNAMIC","uriSpec":null,"enabled":true}'
+  '{"name":"web","id":"7c9e6679","address":"10.0.0.1","port":80,"sslPort":null,"payload":null,"registrationTimeUTC":1700000000000,"serviceType":"DYNAMIC","uriSpec":null}'
 // As Spring Cloud Zookeeper wrote it.
 const SPRING =
   '{"name":"web","id":"7c9e6679","address":"web.internal","port":8080,"sslPort":null,"payload":{"@class":"org.springframework.cloud.zookeeper.discovery.ZookeeperInstance","id":"application-1","name":"web","metadata":{"weight":"9"}},"registrationTimeUTC":1700000000000,"serviceType":"DYNAMIC","uriSpec":{"parts":[{"value":"scheme","variable":true},{"value":"://","variable":false}]}}'
@@ -22,7 +22,8 @@ const SPRING =
 describe('a node', () => {
   test.each([
     ["with Curator's record", CURATOR, '10.0.0.1:80*1'],
-    ["with Spring's record, which has no enabled", SPRING, 'web.internal:8080*1'],
+    ["with Spring's record, and its payload", SPRING, 'web.internal:8080*1'],
+    ["with Curator's record that says that it is on", CURATOR.replace('}', ',"enabled":true}'), '10.0.0.1:80*1'],
     ['with both ports', CURATOR.replace('"sslPort":null', '"sslPort":443'), '10.0.0.1:80*1'],
     ['with address and port', '10.0.0.1:80', '10.0.0.1:80*1'],
     ['with IPv6 in brackets', '[FD00:0::5]:80', '[fd00::5]:80*1'],
@@ -38,7 +39,7 @@ describe('a node', () => {
   })
 
   test.each([
-    ['that is switched off', CURATOR.replace('true', 'false'), 'is switched off (enabled: false)'],
+    ['that is switched off', CURATOR.replace('}', ',"enabled":false}'), 'is switched off (enabled: false)'],
     ['for TLS only', '{"address":"a","port":null,"sslPort":443}', 'has a port for TLS only (sslPort)'],
     ['without a port', '{"address":"a","port":null,"sslPort":null}', 'has no port'],
     ['without an address', '{"port":80}', 'has no address'],
@@ -66,7 +67,7 @@ describe('a node', () => {
       decodeNode('a', Buffer.from(data)).oddities.map(({ kind, subject }) => `${kind} of ${subject}`)
     expect(oddities('nowhere')).toEqual(['bad-address of a'])
     expect(oddities('')).toEqual(['no-address of a'])
-    expect(oddities(CURATOR.replace('true', 'false'))).toEqual([])
+    expect(oddities(CURATOR.replace('}', ',"enabled":false}'))).toEqual([])
     expect(oddities('{"address":"a","sslPort":443}')).toEqual([])
   })
 
