@@ -75,13 +75,13 @@ describe.skipIf(lacks !== null)(`a real ZooKeeper${lacks === null ? '' : ` (skip
     const session = await zk.session()
     const way = await startTcpWay(zk.servers[0]?.port ?? 0)
     cleanups.push(way.close)
-    const made = registrar(`127.0.0.1:${way.port}${zk.root}`, { sessionTimeoutMs: 600 })
+    const made = registrar(`127.0.0.1:${way.port}${zk.root}`, { sessionTimeoutMs: 2000 })
     expect(await made.keep(never)).toEqual({ kind: 'done', changed: true })
     await session.delete('/services/web/web-1')
     expect(await made.keep(never)).toEqual({ kind: 'done', changed: true })
     const isThere = async () => (await session.get('/services/web/web-1')) !== null
     // Nobody keeps it, but its session is kept by itself: for longer than it lives.
-    const until = performance.now() + 1500
+    const until = performance.now() + 3000
     await waitFor('longer than a session lives', async () => {
       expect(await isThere()).toBe(true)
       return performance.now() > until

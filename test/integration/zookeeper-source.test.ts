@@ -193,7 +193,7 @@ describe.skipIf(lacks !== null)(`a real ZooKeeper${lacks === null ? '' : ` (skip
     await zk.servers[0]?.kill()
     await zk.ready()
     await zk.put('/services/web/2', '10.0.0.2:80')
-    await followed.until('web', ['10.0.0.1:80*1', '10.0.0.2:80*1'])
+    await followed.until('web', ['10.0.0.1:80*1', '10.0.0.2:80*1'], 20_000)
 
     const { length } = followed.catalogs
     await zk.servers[1]?.kill()
