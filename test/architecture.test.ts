@@ -55,6 +55,7 @@ const rules: Readonly<Record<string, Rule>> = {
       'discovery/dns/dns-client.ts': ['node:crypto', 'node:dgram', 'node:net'],
       // A time to live is written as it is in the config.
       'discovery/push/push-entry.ts': ['config/units.ts'],
+      'discovery/zookeeper/zookeeper-connection.ts': ['node:net'],
       'discovery/snapshot-disk.ts': ['node:fs', 'node:fs/promises', 'node:path', 'node:crypto'],
     },
   },
@@ -120,6 +121,9 @@ const rules: Readonly<Record<string, Rule>> = {
       ),
       'doctor/registry-etcd.ts': ['client', 'entries', 'reader'].map((name) => `discovery/etcd/etcd-${name}.ts`),
       'doctor/registry-eureka.ts': ['client', 'xml'].map((name) => `discovery/eureka/eureka-${name}.ts`),
+      'doctor/registry-zookeeper.ts': ['connection', 'source'].map(
+        (name) => `discovery/zookeeper/zookeeper-${name}.ts`,
+      ),
       'doctor/registry-file.ts': [
         ...['discovery/file/file-catalog.ts', 'discovery/file/file-document.ts', 'node:fs', 'node:fs/promises'],
       ],
@@ -186,6 +190,12 @@ const pure = [
   'discovery/dns/dns-failure.ts',
   'discovery/push/push-entry.ts',
   'discovery/push/push-leases.ts',
+  'discovery/zookeeper/jute.ts',
+  'discovery/zookeeper/zookeeper-messages.ts',
+  'discovery/zookeeper/zookeeper-failure.ts',
+  'discovery/zookeeper/zookeeper-nodes.ts',
+  'discovery/zookeeper/zookeeper-table.ts',
+  'discovery/zookeeper/zookeeper-reads.ts',
   'discovery/admission.ts',
   'discovery/doubt.ts',
   'discovery/merge.ts',

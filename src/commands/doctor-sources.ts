@@ -17,6 +17,7 @@ import { readDns } from '../doctor/registry-dns.ts'
 import { readEntries } from '../doctor/registry-etcd.ts'
 import { readRegistered } from '../doctor/registry-eureka.ts'
 import { fileProblems } from '../doctor/registry-file.ts'
+import { readNodes } from '../doctor/registry-zookeeper.ts'
 import { createLog } from '../log.ts'
 import { type SourceDeps, sourceOf } from '../sources.ts'
 import { readPushed } from './doctor-push.ts'
@@ -168,8 +169,10 @@ async function registryOf(source: Followed, { discovery }: Config, isUnread: boo
       const nothing = { path: discovery.etcd.prefix, count: null, permanent: [] }
       return { kind: 'entries', ...(isUnread ? nothing : await readEntries(discovery.etcd)) }
     }
-    case 'zookeeper':
-      return { kind: 'entries', path: discovery.zookeeper.path, count: null, permanent: [] }
+    case 'zookeeper': {
+      const nothing = { path: discovery.zookeeper.path, count: null, permanent: [] }
+      return { kind: 'entries', ...(isUnread ? nothing : await readNodes(discovery.zookeeper)) }
+    }
     case 'swarm':
       return { kind: 'swarm', network: discovery.swarm.network, label: discovery.swarm.label }
     case 'file': {

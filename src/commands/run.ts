@@ -25,8 +25,6 @@ export async function run(options: RunCommand, env: NodeJS.ProcessEnv): Promise<
   }
   const { discovery, log: level } = loaded.config
   const registrar = registrarOf(options.to, discovery)
-  if (registrar === null) return refuse(`--to ${options.to}: this version cannot register there yet`, 2)
-
   const places = registryPlaces(options.to, discovery)
   const address = (): Promise<OwnAddress> => {
     if (options.at === null) return ownAddress(places, networkInterfaces)

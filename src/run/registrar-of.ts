@@ -6,11 +6,11 @@ import { createEtcdRegistrar } from '../discovery/etcd/etcd-registrar.ts'
 import { createEurekaRegistrar } from '../discovery/eureka/eureka-registrar.ts'
 import type { Registrant, Registrar } from '../discovery/registrar.ts'
 import { parseConnectString } from '../discovery/zookeeper/connect-string.ts'
+import { createZookeeperRegistrar } from '../discovery/zookeeper/zookeeper-registrar.ts'
 import type { Place } from './own-address.ts'
 import type { RegistryName } from './registries.ts'
 
-/** Null: this version has none for it. */
-export function registrarOf(to: RegistryName, discovery: DiscoveryOptions): ((of: Registrant) => Registrar) | null {
+export function registrarOf(to: RegistryName, discovery: DiscoveryOptions): (of: Registrant) => Registrar {
   switch (to) {
     case 'consul':
       return (of) => createConsulRegistrar(of, discovery.consul)
@@ -19,8 +19,7 @@ export function registrarOf(to: RegistryName, discovery: DiscoveryOptions): ((of
     case 'etcd':
       return (of) => createEtcdRegistrar(of, discovery.etcd)
     case 'zookeeper':
-      // WIRE HERE: (of) => createZookeeperRegistrar(discovery.zookeeper, of, { random: Math.random, timestamp: Date.now })
-      return null
+      return (of) => createZookeeperRegistrar(discovery.zookeeper, of, { random: Math.random, timestamp: Date.now })
     default:
       return to satisfies never
   }

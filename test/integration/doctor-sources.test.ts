@@ -14,9 +14,12 @@ import { etcdLacks } from '../support/etcd-binary.ts'
 import { type EurekaServerProcess, findEureka, startEureka } from '../support/eureka.ts'
 import { listenOnLoopback } from '../support/loopback.ts'
 import { waitFor } from '../support/wait.ts'
+import { startZookeeper, type Zookeeper } from '../support/zookeeper.ts'
+import { zookeeperLacks } from '../support/zookeeper-binary.ts'
 
 const lacksEtcd = await etcdLacks()
 const lacksDnsmasq = await dnsmasqLacks()
+const lacksZookeeper = await zookeeperLacks()
 const lacksEureka = await findEureka().then(
   () => null,
   (error: Error) => error.message,
@@ -288,6 +291,47 @@ describe.skipIf(lacksEureka !== null)(named('a real Eureka server', lacksEureka)
       { source: 'eureka', services: 2 },
       { source: 'file', from: path, services: 1, instances: 1 },
     ])
+  })
+})
+
+describe.skipIf(lacksZookeeper !== null)(named('a real ZooKeeper', lacksZookeeper), () => {
+  let all: Zookeeper
+  let tests = 0
+  const source = ({ connect }: Zookeeper) => ['discovery.source=zookeeper', `discovery.zookeeper.connect=${connect}`]
+  /** Each test has a part of its own. */
+  const part = () => {
+    tests += 1
+    return all.below(`/test-${tests}`)
+  }
+  beforeAll(async () => {
+    all = await startZookeeper()
+    lastly.push(all.stop)
+  }, 120_000)
+
+  test('a node that is not ephemeral, a closed port, data that names nothing', async () => {
+    const zk = part()
+    await zk.put('/services/web/kept', `127.0.0.1:${open}`)
+    await zk.put('/services/odd', '')
+    const session = await zk.session()
+    await session.create('/services/web/gone', `127.0.0.1:${closed}`)
+    await session.create('/services/odd/a', 'out of order')
+    const { findings } = await ask(source(zk))
+    expect(lines(findings)).toEqual([
+      'error none-in-rotation odd a',
+      'error refused web gone',
+      'warning bad-registration odd a',
+      'warning permanent-entry web kept',
+    ])
+  })
+
+  test('a path that is not there is told with its cure, one below which there is nothing with its path', async () => {
+    const zk = part()
+    const [missing] = (await ask(source(zk))).findings
+    expect(missing).toMatchObject({ kind: 'unreadable', cure: expect.stringContaining('discovery.zookeeper.path') })
+    await zk.put('/services', '')
+    const { findings } = await ask(source(zk))
+    expect(lines(findings)).toEqual(['error empty-catalog -'])
+    expect(findings[0]?.what).toContain('/services): nothing is there')
   })
 })
 

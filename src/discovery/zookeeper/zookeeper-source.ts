@@ -1,10 +1,13 @@
-/** How is ZooKeeper followed as a catalog? */
+/** How is ZooKeeper followed as a catalog? What may be said about it, and the parts that do it put together. */
 
 import type { Logger } from 'pino'
 import type { NameRules } from '../names.ts'
-import type { CatalogSource } from '../source.ts'
+import { type CatalogSource, nothingRead } from '../source.ts'
+import { parseConnectString } from './connect-string.ts'
+import { zookeeperClient } from './zookeeper-client.ts'
+import { type ZookeeperTiming, type ZookeeperWatch, zookeeperWatch } from './zookeeper-watch.ts'
 
-export interface ZookeeperOptions extends NameRules {
+export interface ZookeeperAccess {
   /** As connect-string.ts reads it. */
   readonly connect: string
   /** Services are the nodes below it, instances the nodes below those; starts with a slash, ends without one. */
@@ -14,12 +17,49 @@ export interface ZookeeperOptions extends NameRules {
   readonly sessionTimeoutMs: number
 }
 
+export interface ZookeeperOptions extends ZookeeperAccess, NameRules {}
+
 export interface ZookeeperDeps {
   readonly log: Logger
   /** From 0 to less than 1: jitter. */
   readonly random: () => number
+  /** For tests; the defaults are `zookeeperTiming`. */
+  readonly timing?: Partial<ZookeeperTiming>
 }
 
-export function createZookeeperSource(_options: ZookeeperOptions, _deps: ZookeeperDeps): CatalogSource {
-  throw new Error('not built yet')
+export const zookeeperTiming: ZookeeperTiming = { connectMs: 1000, confirmMs: 5000, patienceMs: 500, window: 200 }
+
+/**
+ * A source that follows the nodes below a path of ZooKeeper. `reread` and `describe` are about the watch that was begun
+ * last.
+ * @throws TypeError when `options.connect` names no server
+ */
+export function createZookeeperSource(options: ZookeeperOptions, deps: ZookeeperDeps): CatalogSource {
+  const timing = { ...zookeeperTiming, ...deps.timing }
+  const { servers, base } = readAccess(options)
+  let current: ZookeeperWatch | null = null
+  return {
+    async watch(listeners, signal) {
+      if (signal.aborted) return
+      const client = zookeeperClient({ ...options, servers, connectMs: timing.connectMs }, deps.random)
+      const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
+      const watch = zookeeperWatch(client, base, options, timing, tools, listeners, signal)
+      current = watch
+      await watch.done
+      if (current === watch) current = null
+    },
+    reread: async (services, signal) => (await current?.reread(services, signal)) ?? false,
+    describe: () => current?.view() ?? nothingRead,
+  }
+}
+
+/**
+ * The servers, and the path that all is below.
+ * @throws TypeError when `connect` names no server
+ */
+export function readAccess({ connect, path }: ZookeeperAccess) {
+  const { servers = [], chroot = '' } = parseConnectString(connect) ?? {}
+  const [first, ...others] = servers
+  if (first === undefined) throw new TypeError('ZooKeeper needs at least one server: host:port,host:port/chroot')
+  return { servers: [first, ...others] as const, base: `${chroot}${path}` }
 }
