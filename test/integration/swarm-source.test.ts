@@ -1,0 +1,192 @@
+/** Does our source follow a real Docker Engine: a swarm's tasks as they come, fail and go, and containers without a swarm? */
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { Followed } from '../discovery/follow.ts'
+import { followSwarm } from '../discovery/swarm/follow-swarm.ts'
+import { type Docker, type Json, type SampleService, startDocker } from '../support/docker.ts'
+import { dockerLacks } from '../support/docker-binary.ts'
+import { waitFor } from '../support/wait.ts'
+
+const lacks = await dockerLacks()
+const why = lacks === null ? '' : ` (skipped: ${lacks})`
+
+describe.skipIf(lacks !== null)(`a real swarm${why}`, () => {
+  let docker: Docker
+  const cleanups: (() => Promise<void>)[] = []
+  beforeAll(async () => {
+    docker = await startDocker({ swarm: true })
+    await docker.createNetwork('web')
+    await docker.createNetwork('back')
+  })
+  afterAll(() => docker?.stop())
+  afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  })
+
+  function follow(options: Parameters<typeof followSwarm>[1] = {}): Followed {
+    const followed = followSwarm(`unix://${docker.path}`, options)
+    cleanups.push(followed.stop)
+    return followed
+  }
+
+  async function service(options: SampleService): Promise<string> {
+    const id = await docker.createService({ labels: { 'evenkeel.port': '80' }, networks: ['web'], ...options })
+    cleanups.push(async () => void (await docker.api('DELETE', `/services/${id}`).catch(() => {})))
+    return id
+  }
+
+  /** What the Engine itself says: `address:port*1` of each task that is to run and does, on this network. */
+  async function running(id: string, network: string, port = 80): Promise<string[]> {
+    const filters = JSON.stringify({ service: [id], 'desired-state': ['running'] })
+    const tasks = (await docker.api('GET', `/tasks?filters=${encodeURIComponent(filters)}`)) as Task[]
+    const up = tasks.filter(({ Status }) => Status.State === 'running')
+    const on = up.flatMap(({ NetworksAttachments = [] }) => NetworksAttachments)
+    const addresses = on.filter(({ Network }) => Network.Spec.Name === network).flatMap(({ Addresses }) => Addresses)
+    return addresses.map((address) => `${address.replace(/\/.*/, '')}:${port}*1`).sort()
+  }
+
+  async function settled(id: string, network: string, count: number): Promise<string[]> {
+    return waitFor(
+      `${count} tasks run`,
+      async () => {
+        const up = await running(id, network)
+        return up.length === count && up
+      },
+      30_000,
+    )
+  }
+
+  test('is followed: the addresses of its tasks, never the virtual IP, as replicas come and go', async () => {
+    const id = await service({ name: 'web', replicas: 2 })
+    await service({ name: 'unlabelled', labels: {} })
+    const followed = follow()
+    const two = await settled(id, 'web', 2)
+    await followed.until('web', two)
+    await docker.scale(id, 4)
+    const four = await settled(id, 'web', 4)
+    await followed.until('web', four)
+    await docker.scale(id, 1)
+    const one = await settled(id, 'web', 1)
+    await followed.until('web', one)
+    const { Endpoint } = (await docker.api('GET', `/services/${id}`)) as {
+      Endpoint: { VirtualIPs: { Addr: string }[] }
+    }
+    const vip = Endpoint.VirtualIPs[0]?.Addr.replace(/\/.*/, '')
+    expect(vip).toMatch(/^10\.77\./)
+    expect(JSON.stringify(followed.catalogs.map(({ services }) => [...services]))).not.toContain(`${vip}:`)
+    expect(followed.service('unlabelled')).toBeUndefined()
+
+    await docker.scale(id, 0)
+    await followed.until('web', [])
+    await docker.api('DELETE', `/services/${id}`)
+    await followed.until('web', undefined)
+    expect(followed.errors).toEqual([])
+    expect(followed.source.describe?.().wakeups.useful).toBeGreaterThan(0)
+  })
+
+  test('with labels that say more, or something wrong, and services on several networks', async () => {
+    const container = { Labels: { 'evenkeel.port': '81', 'evenkeel.name': 'shop' } }
+    const inside = await service({ name: 'stack_shop', labels: {}, container })
+    const both = await service({ name: 'both', networks: ['web', 'back'] })
+    await service({ name: 'elsewhere', networks: [] })
+    await service({ name: 'wrong', labels: { 'evenkeel.port': 'http' } })
+    await settled(inside, 'web', 1)
+    const onBack = await settled(both, 'back', 1)
+    const any = follow()
+    await any.until('shop', await running(inside, 'web', 81))
+    expect(any.service('stack_shop')).toBeUndefined()
+    const reason = (followed: Followed, name: string) => followed.service(name)?.absent.map(({ reason }) => reason)
+    await waitFor('all tasks run', () => reason(any, 'elsewhere')?.[0]?.includes('network'))
+    expect(any.endpoints('both')).toEqual([])
+    expect(reason(any, 'both')).toEqual([
+      'it is on several networks ("back", "web"): say which with discovery.swarm.network',
+    ])
+    expect(reason(any, 'wrong')).toEqual(['its label evenkeel.port is "http", not 1 to 65535'])
+    expect(any.logged.join('')).toContain('no task of it can be used')
+    const named = follow({ network: 'back' })
+    await named.until('both', onBack)
+    expect(reason(named, 'shop')).toEqual(['it is not on the network "back" (discovery.swarm.network), but on "web"'])
+  })
+
+  test('with a health check: in when it has passed, out as soon as it has not, and replaced by another', async () => {
+    const followed = follow()
+    const id = await service({ name: 'web', replicas: 1, health: 'test -e /tmp/well' })
+    const starting = await waitFor('its task is starting', () => {
+      const [absentee] = followed.service('web')?.absent ?? []
+      return absentee?.reason === 'its task is starting' && absentee
+    })
+    const container = await containerOf(id)
+    await docker.exec(container, ['touch', '/tmp/well'])
+    await followed.until('web', await settled(id, 'web', 1))
+    expect(followed.service('web')?.endpoints[0]?.instance).toBe(starting.instance)
+
+    await docker.exec(container, ['rm', '/tmp/well'])
+    const sick = () => followed.catalogs.flatMap(({ services }) => services.get('web')?.absent ?? [])
+    await waitFor('it is out', () => sick().some(({ reason }) => reason === 'its container is unhealthy'))
+    // What comes instead says why.
+    const said = /its task is .*the one before it failed: .*unhealthy container/
+    await waitFor('another comes', () => sick().some(({ reason }) => said.test(reason)))
+  })
+
+  test('whose task fails says why, and one that cannot be placed, too', async () => {
+    const followed = follow()
+    await service({ name: 'crash', command: ['false'] })
+    const id = await service({ name: 'web' })
+    const reasons = () => followed.catalogs.flatMap(({ services }) => services.get('crash')?.absent ?? [])
+    const said = /\(the one before it failed: task: non-zero exit \(1\)\)/
+    await waitFor('it says why', () => reasons().some(({ reason }) => said.test(reason)), 20_000)
+    await followed.until('web', await settled(id, 'web', 1))
+    await docker.updateService(id, (spec) => {
+      Object.assign(spec.TaskTemplate as Json, { Placement: { Constraints: ['node.labels.none == there'] } })
+    })
+    await followed.until('web', [])
+    const unplaced = /its task is pending: no suitable node/
+    await waitFor('it says why', () => unplaced.test(followed.service('web')?.absent[0]?.reason ?? ''), 20_000)
+  })
+
+  test('that is updated: the old task is out before it ends, the new one in when it runs; and a drained node is empty', async () => {
+    const id = await service({ name: 'web' })
+    const followed = follow()
+    const before = await settled(id, 'web', 1)
+    await followed.until('web', before)
+    await docker.updateService(id, (spec) => {
+      Object.assign((spec.TaskTemplate as Json).ContainerSpec as Json, { Env: ['A=1'] })
+    })
+    await waitFor(
+      'another one runs',
+      async () => {
+        const [now] = await running(id, 'web')
+        return now !== undefined && now !== before[0]
+      },
+      30_000,
+    )
+    await followed.until('web', await running(id, 'web'))
+
+    const [node] = (await docker.api('GET', '/nodes')) as { ID: string; Spec: object; Version: { Index: number } }[]
+    const setTo = async (Availability: string) => {
+      const [{ Version }] = (await docker.api('GET', '/nodes')) as [{ Version: { Index: number } }]
+      await docker.api('POST', `/nodes/${node?.ID}/update?version=${Version.Index}`, { ...node?.Spec, Availability })
+    }
+    await setTo('drain')
+    await followed.until('web', [])
+    await setTo('active')
+    await followed.until('web', await settled(id, 'web', 1))
+    expect(followed.errors).toEqual([])
+  })
+
+  async function containerOf(service: string): Promise<string> {
+    const filters = encodeURIComponent(JSON.stringify({ label: [`com.docker.swarm.service.id=${service}`] }))
+    return waitFor('its container is there', async () => {
+      const [first] = (await docker.api('GET', `/containers/json?filters=${filters}`)) as { Id: string }[]
+      return first?.Id
+    })
+  }
+})
+
+interface Task {
+  readonly Status: { readonly State: string }
+  readonly NetworksAttachments?: readonly {
+    readonly Network: { readonly Spec: { readonly Name: string } }
+    readonly Addresses: readonly string[]
+  }[]
+}
