@@ -14,7 +14,7 @@ describe.skipIf(lacks !== null)(`a real swarm${why}`, () => {
   let docker: Docker
   const cleanups: (() => Promise<void>)[] = []
   beforeAll(async () => {
-    docker = await startDocker({ swarm: true })
+    docker = await startDocker({ swarm: 'manager' })
     await docker.createNetwork('web')
     await docker.createNetwork('back')
   })

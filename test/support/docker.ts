@@ -16,12 +16,16 @@ import { waitFor } from './wait.ts'
 
 const run = promisify(execFile)
 
+/** Where the nodes of a swarm find each other, in their namespaces: addresses for benchmarks (RFC 2544). */
+const MANAGER = '198.18.0.1'
+const WORKER = '198.18.0.2'
+
 /** The image of all containers: busybox, statically linked. */
 export const IMAGE = 'box:1'
 
 export interface StartDockerOptions {
-  /** Makes it the only node of a swarm. */
-  readonly swarm: boolean
+  /** Whether it begins a swarm, joins that of a manager as a worker, or is in none. */
+  readonly swarm: 'manager' | 'none' | { readonly join: Docker }
   /** More arguments for `dockerd`. */
   readonly args?: readonly string[]
 }
@@ -33,7 +37,7 @@ export interface SampleService {
   readonly networks?: readonly string[]
   readonly replicas?: number
   readonly command?: readonly string[]
-  /** A shell command; it is asked for each second. */
+  /** A shell command, run each second; that it fails counts once it has succeeded, or after 30 s. */
   readonly health?: string
   /** `from:to` */
   readonly bind?: string
@@ -44,13 +48,15 @@ export interface SampleService {
 export type Json = Record<string, unknown>
 
 export interface Docker {
+  /** The first process in its namespaces. */
+  readonly pid: string
   /** The Engine's socket. */
   readonly path: string
   /** Where its data is, its log among them. */
   readonly folder: string
   /** Ends `dockerd` at once, and nothing else. */
   kill(): Promise<void>
-  /** Starts it again; resolves once it answers, and is a manager again if it was one. */
+  /** Starts it again; resolves once it answers, and is in its swarm again if it was in one. */
   start(): Promise<void>
   /**
    * One request to the API, JSON or an archive in, JSON out.
@@ -67,8 +73,8 @@ export interface Docker {
   runContainer(name: string, config: object): Promise<string>
   /** Runs a command in a container, and waits until it has ended. */
   exec(container: string, command: readonly string[]): Promise<void>
-  /** A command and its arguments that run a command in the network of a container. */
-  inNetworkOf(container: string, command: readonly string[]): Promise<readonly [string, readonly string[]]>
+  /** What makes of a command one that runs in the network of this container, as long as that runs. */
+  networkOf(container: string): Promise<(command: readonly string[]) => readonly [string, readonly string[]]>
   /** Ends it and all that runs in it, and removes its data. */
   stop(): Promise<void>
 }
@@ -82,6 +88,7 @@ export async function startDocker({ swarm, args = [] }: StartDockerOptions): Pro
   const folder = await mkdtemp(join(tmpdir(), 'evenkeel-docker-'))
   const bin = join(folder, 'bin')
   const path = join(folder, 'docker.sock')
+  const isManager = swarm === 'manager'
   const group = `evenkeel-${folder.slice(-6)}`
   await mkdir(bin)
   for (const name of ['iptables', 'ip6tables']) await symlink(`${tree}/usr/sbin/xtables-legacy-multi`, join(bin, name))
@@ -142,7 +149,9 @@ export async function startDocker({ swarm, args = [] }: StartDockerOptions): Pro
         if (failed) throw new Error(`dockerd has ended: ${(await readFile(join(folder, 'log'), 'utf8')).slice(-2000)}`)
         const info = await api('GET', '/info').catch(() => null)
         const { LocalNodeState, ControlAvailable } = ((info as Json | null)?.Swarm ?? {}) as Json
-        return LocalNodeState === 'inactive' || (LocalNodeState === 'active' && ControlAvailable === true)
+        return (
+          LocalNodeState === 'inactive' || (LocalNodeState === 'active' && (!isManager || ControlAvailable === true))
+        )
       },
       60_000,
     )
@@ -159,6 +168,9 @@ export async function startDocker({ swarm, args = [] }: StartDockerOptions): Pro
   const idOf = (answer: unknown): string => String((answer as Json).ID ?? (answer as Json).Id)
 
   const docker: Docker = {
+    get pid() {
+      return pid
+    },
     path,
     folder,
     start,
@@ -180,8 +192,8 @@ export async function startDocker({ swarm, args = [] }: StartDockerOptions): Pro
     async createNetwork(name, more = {}) {
       await api('POST', '/networks/create', {
         Name: name,
-        Driver: swarm ? 'overlay' : 'bridge',
-        Attachable: swarm,
+        Driver: isManager ? 'overlay' : 'bridge',
+        Attachable: isManager,
         ...more,
       })
     },
@@ -213,9 +225,10 @@ export async function startDocker({ swarm, args = [] }: StartDockerOptions): Pro
         return Running === false
       })
     },
-    async inNetworkOf(container, command) {
+    async networkOf(container) {
       const { State } = (await api('GET', `/containers/${container}/json`)) as { State: { Pid: number } }
-      return inside('nsenter', '-t', `${State.Pid}`, '-n', '--', ...command)
+      if (State.Pid === 0) throw new Error(`the container ${container} does not run`)
+      return (command) => inside('nsenter', '-t', `${State.Pid}`, '-n', '--', ...command)
     },
   }
 
@@ -230,15 +243,27 @@ export async function startDocker({ swarm, args = [] }: StartDockerOptions): Pro
     })
     await start()
     await api('POST', '/images/create?fromSrc=-&repo=box&tag=1', await image(tree, folder))
-    if (swarm) {
-      const address = { AdvertiseAddr: '127.0.0.1', ListenAddr: '127.0.0.1:2377' }
+    if (swarm === 'manager') {
+      await inNetwork(pid, `ip link add evk type bridge && ip addr add ${MANAGER}/24 dev evk && ip link set evk up`)
+      const address = { AdvertiseAddr: MANAGER, ListenAddr: `${MANAGER}:2377` }
       await api('POST', '/swarm/init', { ...address, DefaultAddrPool: ['10.77.0.0/16'], SubnetSize: 24 })
+    } else if (swarm !== 'none') {
+      const { pid: at } = swarm.join
+      await inNetwork(at, `ip link add evkw type veth peer name evk netns ${pid} && ip link set evkw master evk up`)
+      await inNetwork(pid, `ip addr add ${WORKER}/24 dev evk && ip link set evk up`)
+      const { JoinTokens } = (await swarm.join.api('GET', '/swarm')) as { JoinTokens: { Worker: string } }
+      const address = { AdvertiseAddr: WORKER, ListenAddr: `${WORKER}:2377`, RemoteAddrs: [`${MANAGER}:2377`] }
+      await api('POST', '/swarm/join', { ...address, JoinToken: JoinTokens.Worker })
     }
   } catch (error) {
     await stop()
     throw error
   }
   return docker
+}
+
+async function inNetwork(pid: string, script: string): Promise<void> {
+  await run('nsenter', ['-t', pid, '-n', '--', 'sh', '-c', script])
 }
 
 function specOf({
@@ -252,7 +277,13 @@ function specOf({
   container,
 }: SampleService): object {
   const second = 1_000_000_000
-  const Healthcheck = { Test: ['CMD-SHELL', health], Interval: second, Timeout: second, Retries: 1 }
+  const Healthcheck = {
+    Test: ['CMD-SHELL', health],
+    Interval: second,
+    Timeout: second,
+    Retries: 1,
+    StartPeriod: 30 * second,
+  }
   const [Source, Target] = (bind ?? '').split(':')
   const ContainerSpec = {
     Image: IMAGE,
@@ -280,7 +311,7 @@ async function image(tree: string, folder: string): Promise<Buffer> {
   const root = join(folder, 'image')
   for (const name of ['bin', 'tmp', 'etc', 'proc', 'host']) await mkdir(join(root, name), { recursive: true })
   await cp(join(tree, 'bin/busybox'), join(root, 'bin/busybox'))
-  for (const name of ['sh', 'sleep', 'test', 'touch', 'rm', 'false', 'chroot']) {
+  for (const name of ['sh', 'sleep', 'test', 'touch', 'rm', 'false', 'chroot', 'wget']) {
     await symlink('busybox', join(root, 'bin', name))
   }
   const { stdout } = await run('tar', ['-C', root, '-c', '.'], { encoding: 'buffer', maxBuffer: 64 * 1024 * 1024 })
