@@ -1,10 +1,14 @@
 /** Does our source follow a real Docker Engine: a swarm's tasks as they come, fail and go, and containers without a swarm? */
 
+import { once } from 'node:events'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Followed } from '../discovery/follow.ts'
 import { followSwarm } from '../discovery/swarm/follow-swarm.ts'
 import { type Docker, type Json, type SampleService, startDocker } from '../support/docker.ts'
 import { dockerLacks } from '../support/docker-binary.ts'
+import { makeEtcdTls } from '../support/etcd-tls.ts'
 import { waitFor } from '../support/wait.ts'
 
 const lacks = await dockerLacks()
@@ -174,6 +178,26 @@ describe.skipIf(lacks !== null)(`a real swarm${why}`, () => {
     expect(followed.errors).toEqual([])
   })
 
+  test('whose Engine dies and comes back: the table stays, and is followed again', { timeout: 60_000 }, async () => {
+    const id = await service({ name: 'web', replicas: 2 })
+    const followed = follow()
+    const before = await settled(id, 'web', 2)
+    await followed.until('web', before)
+    const told = followed.catalogs.length
+    await docker.kill()
+    await waitFor('it cannot be read', () => followed.errors.length > 2)
+    expect(followed.errors.at(-1)).toMatchObject({ away: true, cure: expect.stringContaining('start Docker') })
+    expect(followed.catalogs).toHaveLength(told)
+    expect(followed.endpoints('web')).toEqual(before)
+    await docker.start()
+    // It has lost its containers with its life, and starts others in their place.
+    const after = await settled(id, 'web', 2)
+    await followed.until('web', after)
+    const { fresh } = followed
+    await waitFor('it is confirmed', () => followed.fresh > fresh)
+    expect(followed.rewound).not.toContain(true)
+  })
+
   async function containerOf(service: string): Promise<string> {
     const filters = encodeURIComponent(JSON.stringify({ label: [`com.docker.swarm.service.id=${service}`] }))
     return waitFor('its container is there', async () => {
@@ -182,6 +206,169 @@ describe.skipIf(lacks !== null)(`a real swarm${why}`, () => {
     })
   }
 })
+
+describe.skipIf(lacks !== null)(`a real swarm of two nodes${why}`, () => {
+  test('tells of the tasks on both, also what the events of the one asked do not; and of a node that dies', {
+    timeout: 90_000,
+  }, async () => {
+    const cleanups: (() => Promise<void>)[] = []
+    try {
+      const manager = await startDocker({ swarm: 'manager' })
+      cleanups.push(manager.stop)
+      const worker = await startDocker({ swarm: { join: manager } })
+      cleanups.push(worker.stop)
+      await manager.createNetwork('web')
+      const followed = followSwarm(`unix://${manager.path}`)
+      cleanups.push(followed.stop)
+      const asked = followSwarm(`unix://${worker.path}`)
+      cleanups.push(asked.stop)
+      const labels = { 'evenkeel.port': '80' }
+      await manager.createService({ name: 'web', networks: ['web'], replicas: 4, labels })
+      const count = () => followed.endpoints('web')?.length
+      await waitFor('all run', () => count() === 4, 20_000)
+      const [first] = (await worker.api('GET', '/containers/json')) as { Id: string }[]
+      // Only the worker's own events tell that.
+      await worker.api('POST', `/containers/${first?.Id}/kill`)
+      await waitFor('one is missing', () => count() === 3)
+      await waitFor('another runs', () => count() === 4, 20_000)
+      expect(asked.catalogs).toEqual([])
+      expect(asked.errors[0]).toMatchObject({
+        where: 'GET /info',
+        message: expect.stringContaining('is a worker of its swarm'),
+        cure: expect.stringContaining('node.role == manager'),
+      })
+
+      await asked.stop()
+      await worker.stop()
+      const onWorker = new Set(followed.service('web')?.endpoints.map(({ id }) => id))
+      await waitFor(
+        'all run on the other',
+        async () => {
+          const now = followed.service('web')?.endpoints.map(({ id }) => id) ?? []
+          return now.length === 4 && now.filter((id) => onWorker.has(id)).length === 2
+        },
+        40_000,
+      )
+      expect(followed.errors).toEqual([])
+    } finally {
+      for (const cleanup of cleanups.reverse()) await cleanup()
+    }
+  })
+})
+
+describe.skipIf(lacks !== null)(`a real Docker without a swarm${why}`, () => {
+  let docker: Docker
+  let followed: Followed | undefined
+  beforeAll(async () => {
+    docker = await startDocker({ swarm: 'none' })
+    await docker.createNetwork('web')
+  })
+  afterAll(() => docker?.stop())
+  afterEach(() => followed?.stop())
+
+  test('is followed by the labels of its containers: their health, their networks, and that they stop', async () => {
+    followed = followSwarm(`unix://${docker.path}`)
+    const Labels = { 'evenkeel.port': '80', 'com.docker.compose.service': 'web' }
+    const on = (network: string) => ({ Labels, HostConfig: { NetworkMode: network } })
+    const one = await docker.runContainer('p-web-1', on('web'))
+    const second = 1_000_000_000
+    const Healthcheck = {
+      Test: ['CMD-SHELL', 'test -e /tmp/well'],
+      Interval: second / 2,
+      StartPeriod: 60 * second,
+      Retries: 1,
+    }
+    const two = await docker.runContainer('p-web-2', { ...on('web'), Healthcheck })
+    await docker.runContainer('p-web-3', on('host'))
+    await docker.runContainer('unlabelled', { HostConfig: { NetworkMode: 'web' } })
+    const at = async (id: string) => {
+      const { NetworkSettings } = (await docker.api('GET', `/containers/${id}/json`)) as Inspected
+      return `${NetworkSettings.Networks.web?.IPAddress}:80*1`
+    }
+    const [first, other] = [await at(one), await at(two)]
+    await followed.until('web', [first])
+    await waitFor('all are known', () => followed?.service('web')?.absent.length === 2)
+    expect(followed.service('web')?.absent.map(({ instance, reason }) => [instance, reason])).toEqual([
+      ['p-web-3', 'it has no address of its own on the network "host"'],
+      ['p-web-2', 'its health check has not passed yet'],
+    ])
+    expect(followed.service('unlabelled')).toBeUndefined()
+    await docker.exec(two, ['touch', '/tmp/well'])
+    await followed.until('web', [first, other].sort())
+    await docker.exec(two, ['rm', '/tmp/well'])
+    await followed.until('web', [first])
+    expect(followed.service('web')?.absent).toContainEqual({
+      instance: 'p-web-2',
+      address: other.replace('*1', ''),
+      reason: 'its container is unhealthy',
+    })
+    await docker.api('POST', `/containers/${one}/kill`)
+    await followed.until('web', [])
+    await docker.api('POST', `/containers/${one}/start`)
+    await followed.until('web', [await at(one)])
+    expect(followed.errors).toEqual([])
+  })
+
+  test('that becomes the manager of a swarm is followed as such', async () => {
+    const options = { timing: { recheckMs: 200 } }
+    const own = followSwarm(`unix://${docker.path}`, {}, options)
+    followed = own
+    await docker.runContainer('plain', { Labels: { 'evenkeel.port': '80' }, HostConfig: { NetworkMode: 'web' } })
+    await waitFor('it is known', () => own.endpoints('plain')?.length === 1)
+    await docker.api('POST', '/swarm/init', { AdvertiseAddr: '127.0.0.1', ListenAddr: '127.0.0.1:2377' })
+    await own.until('plain', undefined)
+    // Whatever was there is gone: that is to be told with care.
+    expect(own.rewound.at(-1)).toBe(true)
+    const told = own.catalogs.length
+    await docker.api('POST', '/swarm/leave?force=true')
+    await waitFor('it is an error', () => own.errors.some(({ message }) => message.includes('has left its swarm')))
+    expect(own.catalogs).toHaveLength(told)
+  })
+})
+
+describe.skipIf(lacks !== null)(`a real Docker behind TLS${why}`, () => {
+  test('is asked with our certificate, and says what is missing without', async () => {
+    const docker = await startDocker({ swarm: 'none' })
+    const tls = await makeEtcdTls()
+    const { ca, cert, key } = tls
+    // The Engine's own port is in its namespaces: this end of it is here.
+    const sockets = new Set<Socket>()
+    const front = createTlsServer({ ca, cert, key, requestCert: true, rejectUnauthorized: true }, (socket) => {
+      const inner = connect(docker.path)
+      for (const each of [socket, inner])
+        each.on('error', () => {}).once('close', () => void [socket.destroy(), inner.destroy()])
+      socket.pipe(inner).pipe(socket)
+    })
+    front.on('connection', (socket: Socket) => sockets.add(socket))
+    const followed: Followed[] = []
+    try {
+      front.listen(0, '127.0.0.1')
+      await once(front, 'listening')
+      const host = `tcp://127.0.0.1:${(front.address() as AddressInfo).port}`
+      await docker.createNetwork('web')
+      await docker.runContainer('web', { Labels: { 'evenkeel.port': '80' }, HostConfig: { NetworkMode: 'web' } })
+      const known = followSwarm(host, { tls: { ca, cert, key } })
+      const bare = followSwarm(host, { tls: { ca, cert: null, key: null } })
+      const plain = followSwarm(host)
+      followed.push(known, bare, plain)
+      await waitFor('it is known', () => known.endpoints('web')?.length === 1)
+      await waitFor('it is refused', () => bare.errors.length > 0 && plain.errors.length > 0)
+      expect(bare.errors[0]?.cure).toContain('discovery.swarm.tls')
+      expect(plain.errors[0]?.cure).toContain('TLS')
+      expect(known.errors).toEqual([])
+    } finally {
+      for (const each of followed) await each.stop()
+      front.close()
+      for (const socket of sockets) socket.destroy()
+      await tls.remove()
+      await docker.stop()
+    }
+  })
+})
+
+interface Inspected {
+  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> }
+}
 
 interface Task {
   readonly Status: { readonly State: string }

@@ -26,6 +26,7 @@ export const swarmTiming: SwarmTiming = {
   pollMs: 1000,
   busyPollMs: 250,
   settleMs: 30,
+  recheckMs: 5000,
 }
 
 /**

@@ -27,6 +27,8 @@ export interface SwarmTiming extends EngineDeadlines {
   readonly busyPollMs: number
   /** How much later than an event it is read, so that what follows at its heels is in it. */
   readonly settleMs: number
+  /** How often an Engine in no swarm is asked whether that is still so. */
+  readonly recheckMs: number
 }
 
 export interface SwarmTools {
@@ -48,8 +50,6 @@ export interface SwarmWatch {
 /** How long something counts as happening after an event, and while a task is on its way after the last change. */
 const EVENT_ECHO_MS = 2000
 const UNSETTLED_MS = 15_000
-/** How often an Engine in no swarm is asked whether that is still so. */
-const RECHECK_MS = 5000
 /** A reading takes this share of the time at most: the Engine works for each, and so do we when something has changed. */
 const IDLE_SHARE = 20
 const BUSY_SHARE = 4
@@ -182,7 +182,7 @@ export function swarmWatch(
     for (;;) {
       const beganMs = tools.now()
       // What a manager is asked for fails when it is none any more; containers there are, swarm or not.
-      if (from.kind === 'alone' && beganMs - checkedMs > RECHECK_MS) {
+      if (from.kind === 'alone' && beganMs - checkedMs > timing.recheckMs) {
         const asked = await reader.standing(stop)
         if (asked.kind === 'failed') return asked
         if (asked.standing.kind !== from.kind) return { kind: 'again' }
