@@ -16,6 +16,8 @@ import { waitFor } from './wait.ts'
 
 const run = promisify(execFile)
 
+/** The first process of a container is not ended by a SIGTERM that it does not listen to. */
+const StopSignal = 'SIGKILL'
 /** Where the nodes of a swarm find each other, in their namespaces: addresses for benchmarks (RFC 2544). */
 const MANAGER = '198.18.0.1'
 const WORKER = '198.18.0.2'
@@ -211,7 +213,12 @@ export async function startDocker({ swarm, args = [] }: StartDockerOptions): Pro
       }),
     async runContainer(name, config) {
       const id = idOf(
-        await api('POST', `/containers/create?name=${name}`, { Image: IMAGE, Cmd: ['sleep', '3600'], ...config }),
+        await api('POST', `/containers/create?name=${name}`, {
+          Image: IMAGE,
+          Cmd: ['sleep', '3600'],
+          StopSignal,
+          ...config,
+        }),
       )
       await api('POST', `/containers/${id}/start`)
       return id
@@ -289,6 +296,7 @@ function specOf({
     Image: IMAGE,
     Args: command ?? ['sleep', '3600'],
     StopGracePeriod: 0,
+    StopSignal,
     ...(health === undefined ? {} : { Healthcheck }),
     ...(bind === undefined ? {} : { Mounts: [{ Type: 'bind', Source, Target }] }),
     ...container,
