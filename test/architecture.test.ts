@@ -137,6 +137,7 @@ const pure = [
   'discovery/dns/dns-failure.ts',
   'discovery/swarm/engine-answers.ts',
   'discovery/swarm/engine-failure.ts',
+  'discovery/swarm/swarm-pace.ts',
   'discovery/swarm/swarm-rules.ts',
   'discovery/swarm/swarm-tasks.ts',
   'discovery/swarm/swarm-containers.ts',

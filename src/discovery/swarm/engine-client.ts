@@ -46,7 +46,7 @@ export interface EngineClient {
 }
 
 /** All tasks of a swarm: 1,500 are 3 MB. */
-const MAX_ANSWER_BYTES = 128 * 1024 * 1024
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 /** Of an answer that is a refusal. */
 const MAX_REFUSAL_BYTES = 64 * 1024
 /** Silence after which the kernel asks whether the other end of the stream is still there. */

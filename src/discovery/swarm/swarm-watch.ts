@@ -14,17 +14,15 @@ import { type Oddity, oddityFilter } from '../oddity.ts'
 import { type BucketRule, backoffMs, fullBucket, takeToken } from '../pace.ts'
 import type { SourceListeners, SourceView } from '../source.ts'
 import { teller } from '../teller.ts'
+import { doze } from './doze.ts'
 import type { EngineClient, EngineDeadlines, EngineFailed } from './engine-client.ts'
 import { engineFailure } from './engine-failure.ts'
+import { type PollTiming, periodMs } from './swarm-pace.ts'
 import { type Followable, swarmReader } from './swarm-reader.ts'
 import type { SwarmRules } from './swarm-rules.ts'
 import type { Decoded } from './swarm-tasks.ts'
 
-export interface SwarmTiming extends EngineDeadlines {
-  /** How often all is read when nothing seems to happen; × 0.75 to 1.25, and more seldom when the answers are large. */
-  readonly pollMs: number
-  /** How often while something happens. */
-  readonly busyPollMs: number
+export interface SwarmTiming extends EngineDeadlines, PollTiming {
   /** How much later than an event it is read, so that what follows at its heels is in it. */
   readonly settleMs: number
   /** How often an Engine in no swarm is asked whether that is still so. */
@@ -47,13 +45,6 @@ export interface SwarmWatch {
   view(): SourceView
 }
 
-/** How long something counts as happening after an event, and while a task is on its way after the last change. */
-const EVENT_ECHO_MS = 2000
-const UNSETTLED_MS = 15_000
-/** A reading takes this share of the time at most: the Engine works for each, and so do we when something has changed. */
-const IDLE_SHARE = 20
-const BUSY_SHARE = 4
-const MAX_POLL_MS = 5000
 /** Readings that events ask for. */
 const READ_RATE: BucketRule = { burst: 3, msPerToken: 200 }
 /** Beginnings from the front: a stream that is ended each time at once is not to be begun without end. */
@@ -97,29 +88,11 @@ export function swarmWatch(
   let reading: Promise<unknown> = Promise.resolve()
   let eventMs = Number.NEGATIVE_INFINITY
   let newsMs = Number.NEGATIVE_INFINITY
-  let isRoused = false
-  let rouse = (): void => {}
+  const nap = doze()
 
   function onEvent(): void {
     eventMs = tools.now()
-    isRoused = true
-    rouse()
-  }
-
-  /** Waits `ms`, or until an event. */
-  function rest(ms: number, stop: AbortSignal): Promise<void> {
-    if (isRoused || stop.aborted) return Promise.resolve()
-    return new Promise((resolve) => {
-      const end = () => {
-        clearTimeout(timer)
-        stop.removeEventListener('abort', end)
-        rouse = () => {}
-        resolve()
-      }
-      const timer = setTimeout(end, ms)
-      stop.addEventListener('abort', end, { once: true })
-      rouse = end
-    })
+    nap.rouse()
   }
 
   function failed(failure: EngineFailed): void {
@@ -133,8 +106,8 @@ export function swarmWatch(
    */
   function read(from: Followable, stop: AbortSignal): Promise<EngineFailed | null> {
     const next = reading.then(async () => {
-      const wasRoused = isRoused
-      isRoused = false
+      const wasRoused = nap.isRoused
+      nap.heed()
       const answer = await reader.read(from.kind, stop)
       if (answer.kind === 'failed') return answer
       if (stop.aborted) return givenUp
@@ -191,21 +164,16 @@ export function swarmWatch(
       const unread = await read(from, stop)
       if (stop.aborted) return { kind: 'again' }
       if (unread !== null) return unread
-      await rest(periodMs(tools.now() - beganMs), stop)
-      if (isRoused) await pause(timing.settleMs, stop)
+      const now = tools.now()
+      const since = { sinceEventMs: now - eventMs, sinceNewsMs: now - newsMs }
+      const isUnsettled = (known?.unsettled.length ?? 0) > 0
+      await nap.rest(periodMs({ tookMs: now - beganMs, ...since, isUnsettled }, timing, tools.random()), stop)
+      if (nap.isRoused) await pause(timing.settleMs, stop)
       const turn = takeToken(bucket, READ_RATE, tools.now())
       bucket = turn.bucket
       await pause(turn.waitMs, stop)
       if (stop.aborted) return { kind: 'again' }
     }
-  }
-
-  function periodMs(tookMs: number): number {
-    const now = tools.now()
-    const isUnsettled = (known?.unsettled.length ?? 0) > 0 && now - newsMs < UNSETTLED_MS
-    const jitter = 0.75 + 0.5 * tools.random()
-    if (isUnsettled || now - eventMs < EVENT_ECHO_MS) return Math.max(timing.busyPollMs, tookMs * BUSY_SHARE) * jitter
-    return Math.max(timing.pollMs, Math.min(MAX_POLL_MS, tookMs * IDLE_SHARE)) * jitter
   }
 
   /** Follows the Engine until something fails. `agreed`: it has been read. */
