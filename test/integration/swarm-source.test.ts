@@ -90,13 +90,14 @@ describe.skipIf(lacks !== null)(`a real swarm${why}`, () => {
 
   test('with labels that say more, or something wrong, and services on several networks', async () => {
     const container = { Labels: { 'evenkeel.port': '81', 'evenkeel.name': 'shop' } }
-    const inside = await service({ name: 'stack_shop', labels: {}, container })
+    const inside = await service({ name: 'stack_shop', labels: {}, container, published: 81 })
     const both = await service({ name: 'both', networks: ['web', 'back'] })
     await service({ name: 'elsewhere', networks: [] })
     await service({ name: 'wrong', labels: { 'evenkeel.port': 'http' } })
     await settled(inside, 'web', 1)
     const onBack = await settled(both, 'back', 1)
     const any = follow()
+    expect(await running(inside, 'ingress', 81)).toEqual([expect.stringMatching(/^10\.77\./)])
     await any.until('shop', await running(inside, 'web', 81))
     expect(any.service('stack_shop')).toBeUndefined()
     const reason = (followed: Followed, name: string) => followed.service(name)?.absent.map(({ reason }) => reason)

@@ -41,6 +41,8 @@ export interface SampleService {
   readonly command?: readonly string[]
   /** A shell command, run each second; that it fails counts once it has succeeded, or after 30 s. */
   readonly health?: string
+  /** Publishes this port of its containers on the ingress network, so that its tasks are on that as well. */
+  readonly published?: number
   /** `from:to` */
   readonly bind?: string
   /** More of its ContainerSpec. */
@@ -282,6 +284,7 @@ function specOf({
   health,
   bind,
   container,
+  published,
 }: SampleService): object {
   const second = 1_000_000_000
   const Healthcheck = {
@@ -310,7 +313,7 @@ function specOf({
       Networks: networks.map((network) => ({ Target: network })),
       RestartPolicy: { Condition: 'any', Delay: second / 2 },
     },
-    EndpointSpec: { Mode: 'vip' },
+    EndpointSpec: { Mode: 'vip', ...(published === undefined ? {} : { Ports: [{ TargetPort: published }] }) },
   }
 }
 
