@@ -57,6 +57,12 @@ export function swarmReader(client: EngineClient, rules: SwarmRules): SwarmReade
   /** Of the places whose task does not run, how the last one failed; null: it has not. */
   let failures = new Map<string, { readonly task: string; readonly words: string | null }>()
 
+  /**
+   * Tasks whose container has been unhealthy. Swarm ends such a task whatever its health check says afterwards (moby's
+   * daemon/cluster/executor/container/controller.go, Wait), so it is not to come back for its last seconds.
+   */
+  let doomed = new Set<string>()
+
   /** Asks of tasks that do not run and are seen for the first time why the one before failed. */
   async function askWhy(unsettled: readonly SwarmTask[], signal: AbortSignal): Promise<boolean> {
     const known = new Map<string, { readonly task: string; readonly words: string | null }>()
@@ -102,10 +108,11 @@ export function swarmReader(client: EngineClient, rules: SwarmRules): SwarmReade
     for (const [path, list] of [['/services', services] as const, ['/tasks', tasks] as const]) {
       if (isTooLong(list)) return failed(path, { kind: 'full', most: MAX_ENTRIES })
     }
-    const unhealthy = new Set(sick.items.map(({ labels }) => String(labels[TASK_LABEL])))
+    const unhealthy = new Set([...doomed, ...sick.items.map(({ labels }) => String(labels[TASK_LABEL]))])
+    doomed = new Set(tasks.items.flatMap(({ id }) => (unhealthy.has(id) ? [id] : [])))
     const decodeNow = () => {
       const words = [...failures].flatMap(([place, { words }]) => (words === null ? [] : [[place, words] as const]))
-      const state = { services: services.items, tasks: tasks.items, nodes: nodes.items, unhealthy }
+      const state = { services: services.items, tasks: tasks.items, nodes: nodes.items, unhealthy: doomed }
       return decodeSwarm({ ...state, failures: new Map(words) }, rules)
     }
     const decoded = decodeNow()

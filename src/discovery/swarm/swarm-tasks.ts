@@ -16,7 +16,7 @@ export interface SwarmState {
   /** Those that are to run; what is to end, or has ended, is not asked for. */
   readonly tasks: readonly SwarmTask[]
   readonly nodes: readonly SwarmNode[]
-  /** Ids of tasks whose container is unhealthy, as far as it is on the node that was asked. */
+  /** Ids of tasks whose container is unhealthy, or was, as far as it is on the node that was asked. */
   readonly unhealthy: ReadonlySet<string>
   /** By `placeOf`, how the task failed that was there before. */
   readonly failures: ReadonlyMap<string, string>

@@ -219,6 +219,20 @@ test('a task that does not run is asked once what has failed before it', async (
   expect(engine.asked.filter((path) => path.includes('shutdown'))).toHaveLength(1)
 })
 
+test('a task whose container was unhealthy is not back for its last seconds: Swarm ends it, whatever it says now', async () => {
+  engine.answers.set('/tasks', two)
+  const web = follow()
+  await web.until('web', ['10.77.1.3:80*1', '10.77.1.4:80*1'])
+  engine.answers.set('/containers/json', [{ Id: 'c', Labels: { 'com.docker.swarm.task.id': 't2' } }])
+  await web.until('web', ['10.77.1.3:80*1'])
+  engine.answers.set('/containers/json', [])
+  const { fresh } = web
+  await waitFor('it is read again', () => web.fresh > fresh + 2)
+  expect(web.endpoints('web')).toEqual(['10.77.1.3:80*1'])
+  engine.answers.set('/tasks', [task('web', 1, '10.77.1.3'), task('web', 2, '10.77.1.5', { ID: 't3' })])
+  await web.until('web', ['10.77.1.3:80*1', '10.77.1.5:80*1'])
+})
+
 test('reread reads all now; and is false when it fails', async () => {
   const web = follow(slow)
   await web.until('web', ['10.77.1.3:80*1'])
