@@ -19,6 +19,8 @@ export interface FakeEngine {
   readonly refusals: Map<string, { readonly status: number; readonly message: string }>
   /** Paths that are not answered at all. */
   readonly silent: Set<string>
+  /** Cuts a connection when it is used for the second time, instead of an answer. */
+  forgetful: boolean
   /** How many streams of events are open. */
   readonly streams: number
   event(): void
@@ -77,7 +79,11 @@ export async function startFakeEngine(): Promise<FakeEngine> {
   const silent = new Set<string>()
   const streams = new Set<ServerResponse>()
   const sockets = new Set<Socket>()
+  const used = new WeakSet<Socket>()
+  let forgetful = false
   const server = createServer((request, response) => {
+    if (forgetful && used.has(request.socket)) return void request.socket.destroy()
+    used.add(request.socket)
     const target = request.url ?? '/'
     asked.push(target)
     const bare = target.replace(/^\/v[\d.]+/, '').replace(/\?.*/, '')
@@ -107,6 +113,12 @@ export async function startFakeEngine(): Promise<FakeEngine> {
     answers,
     refusals,
     silent,
+    get forgetful() {
+      return forgetful
+    },
+    set forgetful(is) {
+      forgetful = is
+    },
     get streams() {
       return streams.size
     },
