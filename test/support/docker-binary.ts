@@ -21,8 +21,10 @@ export function findDocker(): Promise<string> {
   return debianTree('docker', packages, null)
 }
 
-/** What an overlay network is made of, in namespaces that end with the command. */
+/** What an overlay network and containers are made of, in namespaces that end with the command. */
 const PROBE =
+  'for at in /sys/fs/cgroup/memory /sys/fs/cgroup; do test -d $at && break; done && ' +
+  'group=$(mktemp -d $at/evenkeel-XXXXXX) && rmdir $group && ' +
   'ip link set lo up && ip link add evk0 type veth peer name evk1 && ip link add evk2 type bridge && ' +
   'ip link add evk3 type vxlan id 42 dstport 4789 dev lo && mount -t tmpfs none /mnt'
 

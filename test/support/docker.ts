@@ -16,6 +16,8 @@ import { waitFor } from './wait.ts'
 
 const run = promisify(execFile)
 
+/** Debian's folder for the libraries of this machine. */
+const LIBRARIES = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu'
 /** The first process of a container is not ended by a SIGTERM that it does not listen to. */
 const StopSignal = 'SIGKILL'
 /** Where the nodes of a swarm find each other, in their namespaces: addresses for benchmarks (RFC 2544). */
@@ -102,8 +104,8 @@ export async function startDocker({ swarm, args = [] }: StartDockerOptions): Pro
     ...process.env,
     HOME: folder,
     PATH: `${bin}:${tree}/usr/sbin:${tree}/usr/bin:${process.env.PATH}`,
-    LD_LIBRARY_PATH: `${tree}/usr/lib/x86_64-linux-gnu:${tree}/lib/x86_64-linux-gnu`,
-    XTABLES_LIBDIR: `${tree}/usr/lib/x86_64-linux-gnu/xtables`,
+    LD_LIBRARY_PATH: ['usr/lib', 'lib'].map((name) => join(tree, name, LIBRARIES)).join(':'),
+    XTABLES_LIBDIR: join(tree, 'usr/lib', LIBRARIES, 'xtables'),
   }
   const own = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
   const first = spawn('unshare', [...own, 'sh', '-c', 'ip link set lo up; exec tini-static -s cat'], {
@@ -255,7 +257,9 @@ export async function startDocker({ swarm, args = [] }: StartDockerOptions): Pro
     if (swarm === 'manager') {
       await inNetwork(pid, `ip link add evk type bridge && ip addr add ${MANAGER}/24 dev evk && ip link set evk up`)
       const address = { AdvertiseAddr: MANAGER, ListenAddr: `${MANAGER}:2377` }
-      await api('POST', '/swarm/init', { ...address, DefaultAddrPool: ['10.77.0.0/16'], SubnetSize: 24 })
+      // A node that is not heard of for three of these is down; the default is 5 s.
+      const Spec = { Dispatcher: { HeartbeatPeriod: 1_000_000_000 } }
+      await api('POST', '/swarm/init', { ...address, Spec, DefaultAddrPool: ['10.77.0.0/16'], SubnetSize: 24 })
     } else if (swarm !== 'none') {
       const { pid: at } = swarm.join
       await inNetwork(at, `ip link add evkw type veth peer name evk netns ${pid} && ip link set evkw master evk up`)
