@@ -333,15 +333,24 @@ async function image(tree: string, folder: string): Promise<Buffer> {
   return stdout
 }
 
-/** The control groups of what has run in it: they outlive it, empty. */
+/** The control groups of what has run in it outlive it. They are empty once the last process is gone, a moment later. */
 async function removeGroups(group: string): Promise<void> {
   const root = '/sys/fs/cgroup'
   const controllers = await readdir(root).catch(() => [])
-  for (const place of [join(root, group), ...controllers.map((name) => join(root, name, group))]) {
-    const below = await readdir(place, { recursive: true, withFileTypes: true }).catch(() => [])
-    const folders = below.filter((entry) => entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name))
-    for (const each of [...folders.sort().reverse(), place]) await rmdir(each).catch(() => {})
+  const places = [join(root, group), ...controllers.map((name) => join(root, name, group))]
+  const isGone = async () => {
+    let left = 0
+    for (const place of places) {
+      const below = await readdir(place, { recursive: true, withFileTypes: true }).catch(() => null)
+      if (below === null) continue
+      left += 1
+      const folders = below.filter((entry) => entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name))
+      for (const each of [...folders.sort().reverse(), place]) await rmdir(each).catch(() => {})
+    }
+    return left === 0
   }
+  // They harm nobody: that they stay is no failure of what was tested.
+  await waitFor('the control groups are gone', isGone, 2000).catch(() => {})
 }
 
 function send(

@@ -57,9 +57,10 @@ const KEEP_ALIVE_MS = 15_000
  * @throws TypeError when `access.host` is neither unix:///path nor tcp://host:port
  */
 export function engineClient(access: EngineAccess, { connectMs, deadlineMs }: EngineDeadlines): EngineClient {
-  const place = placeOf(access.host)
   const pem = Object.fromEntries(Object.entries(access.tls).filter(([, text]) => text !== null))
-  const isTls = 'port' in place && Object.keys(pem).length > 0
+  const hasTls = Object.keys(pem).length > 0
+  const place = placeOf(access.host, hasTls)
+  const isTls = 'port' in place && hasTls
   const agent = isTls ? new TlsAgent({ keepAlive: true, maxSockets: 8 }) : new Agent({ keepAlive: true, maxSockets: 8 })
   /** null: not agreed on. */
   let version: string | null = null
@@ -187,14 +188,20 @@ export function engineClient(access: EngineAccess, { connectMs, deadlineMs }: En
 
 type Place = { readonly socketPath: string } | { readonly host: string; readonly port: string }
 
-function placeOf(host: string): Place {
+/**
+ * What to connect to.
+ * @throws TypeError when `host` is neither unix:///path nor tcp://host:port
+ */
+export function placeOf(host: string, hasTls: boolean): Place {
   const [, socketPath] = /^unix:\/\/(\/\S+)$/.exec(host) ?? []
   if (socketPath !== undefined) return { socketPath }
-  const url = URL.canParse(host.replace(/^tcp:/, 'http:')) ? new URL(host.replace(/^tcp:/, 'http:')) : null
-  if (!host.startsWith('tcp://') || url === null) {
+  const asUrl = host.replace(/^tcp:/, 'http:')
+  if (!host.startsWith('tcp://') || !URL.canParse(asUrl)) {
     throw new TypeError('the host of a Docker Engine must be unix:///path/of/docker.sock or tcp://host:port')
   }
-  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port || '80' }
+  // A URL does not tell its default port from none; and that of Docker is another one.
+  const [, port = hasTls ? '2376' : '2375'] = /:(\d+)\/?$/.exec(host) ?? []
+  return { host: new URL(asUrl).hostname.replace(/^\[|\]$/g, ''), port }
 }
 
 function targetOf({ path, filters, all }: EngineRequest): string {

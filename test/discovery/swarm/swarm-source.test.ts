@@ -2,6 +2,7 @@
 
 import { rm } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { placeOf } from '../../../src/discovery/swarm/engine-client.ts'
 import { waitFor } from '../../support/wait.ts'
 import type { Followed } from '../follow.ts'
 import { attachment, type FakeEngine, labelled, manager, node, startFakeEngine, task } from './fake-engine.ts'
@@ -253,6 +254,23 @@ test.each([
   const web = follow()
   await web.until('web', ['10.77.1.3:80*1'])
   expect(engine.asked).toContain(`/v${version}/info`)
+})
+
+test.each(['/var/run/docker.sock', 'unix://docker.sock', 'http://127.0.0.1:1', 'tcp://', 'tcp://a b:1'])(
+  'the host %s is refused at once',
+  (host) => {
+    expect(() => followSwarm(host)).toThrow('must be unix:///path/of/docker.sock or tcp://host:port')
+  },
+)
+
+test.each([
+  ['unix:///run/docker.sock', false, { socketPath: '/run/docker.sock' }],
+  ['tcp://manager', false, { host: 'manager', port: '2375' }],
+  ['tcp://manager', true, { host: 'manager', port: '2376' }],
+  ['tcp://manager:80', true, { host: 'manager', port: '80' }],
+  ['tcp://[::1]:2377', false, { host: '::1', port: '2377' }],
+])('the host %s (TLS: %s) is at %j', (host, hasTls, place) => {
+  expect(placeOf(host, hasTls)).toEqual(place)
 })
 
 test('an Engine that is not one is told as such', async () => {
