@@ -1,26 +1,57 @@
-/** How is Docker Swarm followed as a catalog? */
+/**
+ * How is Docker Swarm followed as a catalog, and how a Docker Engine that is in no swarm? What may be said about it, and
+ * the parts that do it put together.
+ */
 
 import type { Logger } from 'pino'
-import type { NameRules } from '../names.ts'
-import type { CatalogSource } from '../source.ts'
+import { type CatalogSource, nothingRead } from '../source.ts'
+import { type EngineAccess, engineClient } from './engine-client.ts'
+import type { SwarmRules } from './swarm-rules.ts'
+import { type SwarmTiming, type SwarmWatch, swarmWatch } from './swarm-watch.ts'
 
-export interface SwarmOptions extends NameRules {
-  /** `unix:///var/run/docker.sock` or `tcp://host:port`. */
-  readonly host: string
-  /** The overlay network whose addresses count; null: the one that a service is on, if it is only one. */
-  readonly network: string | null
-  /** The label of a service, or of a container, that says its port; what has none is not routed. */
-  readonly label: string
-  /** PEM texts, already read from their files, for a tcp host; all null: no TLS. */
-  readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null }
-}
+/** `host`: the Engine of a manager, or one without a swarm, whose own containers count then. */
+export interface SwarmOptions extends EngineAccess, SwarmRules {}
 
 export interface SwarmDeps {
   readonly log: Logger
   /** From 0 to less than 1: jitter. */
   readonly random: () => number
+  /** For tests; the defaults are `swarmTiming`. */
+  readonly timing?: Partial<SwarmTiming>
 }
 
-export function createSwarmSource(_options: SwarmOptions, _deps: SwarmDeps): CatalogSource {
-  throw new Error('not built yet')
+export const swarmTiming: SwarmTiming = {
+  connectMs: 2000,
+  deadlineMs: 10_000,
+  pollMs: 1000,
+  busyPollMs: 250,
+  settleMs: 30,
+  recheckMs: 5000,
+}
+
+/**
+ * A source that follows labelled services of a swarm, or labelled containers. `reread` and `describe` are about the watch
+ * that was begun last.
+ * @throws TypeError when `options.host` is neither unix:///path nor tcp://host:port
+ */
+export function createSwarmSource(options: SwarmOptions, deps: SwarmDeps): CatalogSource {
+  const timing = { ...swarmTiming, ...deps.timing }
+  // Now, so that a host that cannot be is told at once.
+  engineClient(options, timing).close()
+  let current: SwarmWatch | null = null
+  return {
+    async watch(listeners, signal) {
+      if (signal.aborted) return
+      const client = engineClient(options, timing)
+      const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
+      const watch = swarmWatch(client, options.host, options, timing, tools, listeners, signal)
+      current = watch
+      await watch.done
+      client.close()
+      if (current === watch) current = null
+    },
+    // All is read, whichever services are meant: that is how it is read anyway.
+    reread: async (_services, signal) => (await current?.reread(signal)) ?? false,
+    describe: () => current?.view() ?? nothingRead,
+  }
 }
