@@ -61,7 +61,8 @@ export async function sourceOutage(scope: Scope, kind: RegistryKind, size: Outag
     awayMs: backMs - killedMs,
     startMs: answersMs - backMs,
     followedMs: (first.arrivedMs ?? Number.NaN) - answersMs,
-    freshMs: killedMs + (spells.at(-1)?.fromMs ?? Number.NaN) - answersMs,
+    // It may be followed before it is known here to answer.
+    freshMs: Math.max(0, killedMs + (spells.at(-1)?.fromMs ?? Number.NaN) - answersMs),
     lost: proxy
       .logged('the catalog changed')
       .filter((line) => line.service === service)

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import { afterEach, describe, expect, test } from 'vitest'
 import { startApp } from '../../src/app.ts'
+import type { Config } from '../../src/config/config.ts'
 import { parseConfig } from '../../src/config/load.ts'
 import { accountService, parseQuote, quotesService, type Service } from '../../src/demo/sample-services.ts'
 import { failuresOf, startLoad } from '../drills/load.ts'
@@ -33,16 +34,21 @@ async function start(kind: RegistryKind): Promise<Registry> {
   return registry
 }
 
-/** A proxy that follows these registries. */
-async function serve(sources: readonly (readonly [RegistryKind, Registry])[], services: readonly string[]) {
+type Sources = readonly (readonly [RegistryKind, Registry])[]
+
+function configOf(sources: Sources, services: readonly string[]): Config {
   const sections = sources.map(([{ name }, registry]) => [name, { ...registry.section(services), ...quick[name] }])
   const discovery = { source: sources.map(([{ name }]) => name), ...Object.fromEntries(sections) }
   const listeners = { listen: { host: '127.0.0.1', port: 0 }, admin: { port: 0 }, accessLog: { enabled: false } }
   const loaded = parseConfig(JSON.stringify({ ...listeners, discovery }), 'test')
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
-  const app = await startApp({
-    ...{ config: loaded.config, log: pino({ level: 'silent' }), setLogLevel: () => {}, version: 'test' },
-  })
+  return loaded.config
+}
+
+/** A proxy that follows these registries. */
+async function serve(sources: Sources, services: readonly string[]) {
+  const config = configOf(sources, services)
+  const app = await startApp({ config, log: pino({ level: 'silent' }), setLogLevel: () => {}, version: 'test' })
   cleanups.push(app.close)
   const port = await app.ready
   const admin = async (path: string) => (await fetch(`http://127.0.0.1:${app.adminPort}${path}`)).text()
@@ -50,6 +56,7 @@ async function serve(sources: readonly (readonly [RegistryKind, Registry])[], se
     port,
     url: `http://127.0.0.1:${port}`,
     readyz: () => admin('/readyz'),
+    reload: (other: Sources) => app.reload(configOf(other, services)),
     endpoints: async (service: string) => {
       const { endpoints = [] } = JSON.parse(await admin(`/api/services/${service}`)) as { endpoints?: Listed[] }
       return endpoints
@@ -120,8 +127,8 @@ for (const [kind, lacks] of lacking) {
           servedBy.push(body.servedBy)
           quotedBy.push(body.quote.ipAddress)
         }
-        expect(takesTurns(servedBy, accounts), servedBy.join(' ')).toBe(true)
-        expect(takesTurns(quotedBy, 2), quotedBy.join(' ')).toBe(true)
+        expect(takesTurns(servedBy, accounts), servedBy.join()).toBe(true)
+        expect(takesTurns(quotedBy, 2), quotedBy.join()).toBe(true)
       }
       await there('quotes-service', 2)
       await walk(3)
