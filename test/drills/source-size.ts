@@ -17,8 +17,8 @@ export interface ManyReport {
   /** That are in the table. */
   readonly listed: number
   readonly endpoints: number
-  /** To write all of them to the registry. */
-  readonly writtenMs: number
+  /** To write all of them to the registry; null: the program was there by then, and that is when they are read. */
+  readonly writtenMs: number | null
   /** The start of the program → the table is full and the data port open. */
   readonly fullMs: number
   /** Of that, from the admin listener's opening on. */
@@ -37,13 +37,14 @@ export async function sourceSize(scope: Scope, kind: RegistryKind, size: ManySiz
   const { names, records } = many(size.services)
   const writeMs = clockMs()
   await registry.register(records)
-  const writtenMs = clockMs() - writeMs
+  const writtenMs = registry.onProxy === undefined ? clockMs() - writeMs : null
   await registry.untilTold?.()
 
   const startMs = Date.now()
   const proxy = await startFollowing(scope, kind, registry, names)
   const opened = (msg: string) => Date.parse(String(proxy.logged(msg)[0]?.time))
-  const fullMs = opened('the data port is open')
+  // What needs the proxy to be written to is full only now.
+  const fullMs = registry.onProxy === undefined ? opened('the data port is open') : Date.now()
   const listed: readonly unknown[] = JSON.parse((await proxy.admin('/api/services')).text)
   const endpoints = await proxy.metric('evenkeel_endpoints')
 
@@ -85,7 +86,7 @@ export function sizeRow({ name }: RegistryKind, report: ManyReport): string {
   const mib = (bytes: number) => `${(bytes / 1024 ** 2).toFixed(0)} MiB`
   const cells = [
     ...[name, `${services} × ${instances}`, seconds(fullMs), seconds(readMs), mib(memoryBytes), mib(peakBytes)],
-    ...[`${(idleShare * 100).toFixed(1)} % of a core`, seconds(writtenMs)],
+    ...[`${(idleShare * 100).toFixed(1)} % of a core`, writtenMs === null ? '–' : seconds(writtenMs)],
   ]
   return `| ${cells.join(' | ')} |`
 }

@@ -43,7 +43,9 @@ export async function startFollowing(
   scope.onEnd(() => rm(folder, { recursive: true, force: true }))
   const configFile = join(folder, 'evenkeel.json')
   await writeFile(configFile, JSON.stringify({ discovery: { source: name, [name]: registry.section(services) } }))
-  return startProxy(scope, { configFile })
+  const proxy = await startProxy(scope, { configFile })
+  await registry.onProxy?.(proxy.adminPort)
+  return proxy
 }
 
 /** The instance as it is registered. */

@@ -98,6 +98,10 @@ export async function sources(options: SourcesOptions, print: (line: string) => 
     print(`\n${title} (\`--part ${name}\`)\n`)
     for (const line of head) print(line)
     for (const kind of kinds.filter((each) => !lacking.has(each.name))) {
+      if (name === 'outage' && kind.cannotDie !== undefined) {
+        findings.figure(`${kind.name}, ${name}`, `left out: ${kind.cannotDie}`)
+        continue
+      }
       try {
         const { text, complaints } = await scoped((scope) => row(scope, kind, options.size))
         print(text)

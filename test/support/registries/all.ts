@@ -5,6 +5,7 @@ import { dnsRegistry } from './dns.ts'
 import { etcdRegistry } from './etcd.ts'
 import { eurekaRegistry } from './eureka.ts'
 import { fileRegistry } from './file.ts'
+import { pushRegistry } from './push.ts'
 import type { RegistryKind } from './registry.ts'
 
 export const registries: readonly RegistryKind[] = [
@@ -13,4 +14,5 @@ export const registries: readonly RegistryKind[] = [
   etcdRegistry,
   dnsRegistry,
   fileRegistry,
+  pushRegistry,
 ]

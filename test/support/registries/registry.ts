@@ -24,6 +24,8 @@ export interface Registry {
   register(instances: readonly RegisteredInstance[]): Promise<void>
   /** Resolves once the registry has taken it. */
   deregister(instance: RegisteredInstance): Promise<void>
+  /** Absent: the registry does not need the proxy. Resolves once it has what has been registered before. */
+  onProxy?(adminPort: number): Promise<void>
   /** Absent: what the registry has taken it tells at once. Resolves once it tells everybody all that it has taken. */
   untilTold?(): Promise<void>
   /** Ends the server without a word to it. What is registered afterwards is the caller's mistake. */
@@ -41,6 +43,8 @@ export interface RegistryKind {
   readonly floor: string
   /** How far apart two looks at it are; 0: it tells of changes. Changes that are measured must not come in step with it. */
   readonly pollMs: number
+  /** Why it cannot be killed; absent: it can. */
+  readonly cannotDie?: string
   /** Why there is none to be had here; null: there is one, or it must be there. */
   lacks(): Promise<string | null>
   start(): Promise<Registry>
