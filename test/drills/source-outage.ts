@@ -5,9 +5,10 @@ import type { RegistryKind } from '../support/registries/registry.ts'
 import { waitFor } from '../support/wait.ts'
 import { clockMs } from './findings.ts'
 import { failuresOf, type Shot } from './load.ts'
+import type { ProxyProcess } from './proxy-process.ts'
 import type { ReadyzSpell } from './readyz.ts'
 import type { Scope } from './scope.ts'
-import { recordOf, seenWithinMs, setSourceStage } from './source-stage.ts'
+import { endpointOf, recordOf, type SourceStage, seenWithinMs, setSourceStage } from './source-stage.ts'
 import { service } from './world.ts'
 
 export interface OutageSize {
@@ -24,8 +25,8 @@ export interface OutageReport {
   readonly awayMs: number
   /** Started again → it answers. */
   readonly startMs: number
-  /** It answers → the first request reaches an instance that was registered then. */
-  readonly followedMs: number
+  /** It answers → the first request reaches an instance that was registered then; null: the instances ended with it. */
+  readonly followedMs: number | null
   /** It answers → `/readyz` says fresh for good. */
   readonly freshMs: number
   /** Endpoints that left the table though nobody had taken them out. */
@@ -42,16 +43,19 @@ export async function sourceOutage(scope: Scope, kind: RegistryKind, size: Outag
   await sleep(size.awaySeconds * 1_000)
   // With a short outage it may not have looked yet.
   await waitFor('/readyz says stale', () => readyz.last() === 'stale', seenWithinMs).catch(() => {})
+  const isOver = kind.endsInstances === true
+  if (isOver) await load.stop()
+  const lostBefore = lossesOf(proxy)
   const backMs = clockMs()
   await registry.startAgain()
   const answersMs = clockMs()
 
-  await registry.register([recordOf(newcomer)])
-  const isFirst = (shot: Shot) => shot.servedBy === newcomer.name
-  const first = await waitFor('a change is followed', () => load.shots.find(isFirst), seenWithinMs)
+  const followedMs = isOver ? null : (await firstOfNewcomer(stage)) - answersMs
   await waitFor('/readyz says fresh', () => readyz.last() === 'fresh', seenWithinMs)
-  await registry.deregister(recordOf(newcomer))
-  await stage.untilSettled()
+  if (!isOver) {
+    await registry.deregister(recordOf(newcomer))
+    await stage.untilSettled()
+  }
   const spells = readyz.stop(killedMs)
   const shots = await load.stop()
   return {
@@ -60,15 +64,27 @@ export async function sourceOutage(scope: Scope, kind: RegistryKind, size: Outag
     readyz: spells,
     awayMs: backMs - killedMs,
     startMs: answersMs - backMs,
-    followedMs: (first.arrivedMs ?? Number.NaN) - answersMs,
+    followedMs,
     // It may be followed before it is known here to answer.
     freshMs: Math.max(0, killedMs + (spells.at(-1)?.fromMs ?? Number.NaN) - answersMs),
-    lost: proxy
-      .logged('the catalog changed')
-      .filter((line) => line.service === service)
-      .flatMap(({ left }) => (Array.isArray(left) ? left.map(String) : []))
-      .filter((left) => !left.includes(newcomer.endpoint)),
+    lost: (isOver ? lostBefore : lossesOf(proxy)).filter((left) => !left.includes(endpointOf(newcomer))),
   }
+}
+
+/** Registers it. @returns when the first request arrived there */
+async function firstOfNewcomer({ registry, newcomer, load }: SourceStage): Promise<number> {
+  await registry.register([recordOf(newcomer)])
+  const isFirst = (shot: Shot) => shot.servedBy === newcomer.name
+  const first = await waitFor('a change is followed', () => load.shots.find(isFirst), seenWithinMs)
+  return first.arrivedMs ?? Number.NaN
+}
+
+/** Endpoints that have left the table, as the log tells it. */
+function lossesOf(proxy: ProxyProcess): readonly string[] {
+  return proxy
+    .logged('the catalog changed')
+    .filter((line) => line.service === service)
+    .flatMap(({ left }) => (Array.isArray(left) ? left.map(String) : []))
 }
 
 export function complaintsOfOutage({ failures, requests, readyz, awayMs, lost }: OutageReport): readonly string[] {
@@ -94,7 +110,7 @@ export function outageRow({ name }: RegistryKind, report: OutageReport): string 
   const cells = [
     ...[name, seconds(awayMs), `${failures.length} of ${requests}`],
     stale === undefined ? 'never' : seconds(stale.fromMs),
-    ...[startMs, followedMs, freshMs].map(seconds),
+    ...[seconds(startMs), followedMs === null ? '–' : seconds(followedMs), seconds(freshMs)],
     lost.length === 0 ? 'none' : `${lost.length}`,
   ]
   return `| ${cells.join(' | ')} |`

@@ -11,11 +11,13 @@ import { type ReadyzWatch, watchReadyz } from './readyz.ts'
 import type { Scope } from './scope.ts'
 import { service } from './world.ts'
 
+type Place = Pick<Origin, 'name' | 'address' | 'port'>
+
 export interface SourceStage {
   readonly registry: Registry
-  readonly settled: readonly Origin[]
+  readonly settled: readonly Place[]
   /** Not registered. */
-  readonly newcomer: Origin
+  readonly newcomer: Place
   readonly proxy: ProxyProcess
   readonly load: Load
   readonly readyz: ReadyzWatch
@@ -49,25 +51,24 @@ export async function startFollowing(
 }
 
 /** The instance as it is registered. */
-export function recordOf({ name, address, port }: Origin): RegisteredInstance {
+export function recordOf({ name, address, port }: Place): RegisteredInstance {
   return { service, id: name, address, port }
+}
+
+/** As the proxy names it. */
+export function endpointOf({ address, port }: Place): string {
+  return `${address}:${port}`
 }
 
 /** Starts everything: three instances that are registered, one that is not, and load on them. */
 export async function setSourceStage(scope: Scope, kind: RegistryKind, perSecond: number): Promise<SourceStage> {
-  const [registry, origins] = await Promise.all([
-    startRegistry(scope, kind),
-    startOrigins(scope, ['a', 'b', 'c', 'newcomer']),
-  ])
-  const [newcomer, ...settled] = [...origins].reverse() as [Origin, ...Origin[]]
+  const names = ['a', 'b', 'c', 'newcomer']
+  const registry = await startRegistry(scope, kind)
+  const instances: readonly Place[] = (await registry.startInstances?.(names)) ?? (await startOrigins(scope, names))
+  const [newcomer, ...settled] = [...instances].reverse() as [Place, ...Place[]]
   await registry.register(settled.map(recordOf))
   const proxy = await startFollowing(scope, kind, registry, [service])
-  const untilSettled = () =>
-    proxy.untilEndpoints(
-      service,
-      settled.map(({ endpoint }) => endpoint),
-      seenWithinMs,
-    )
+  const untilSettled = () => proxy.untilEndpoints(service, settled.map(endpointOf), seenWithinMs)
   await untilSettled()
   const streams = [{ method: 'GET', perSecond, path: `/${service}/` }] as const
   const load = startLoad(scope, { port: proxy.port, connections: 20, streams })

@@ -13,6 +13,12 @@ export interface RegisteredInstance {
   readonly port: number
 }
 
+export interface StartedInstance {
+  readonly name: string
+  readonly address: string
+  readonly port: number
+}
+
 /** A server that runs, and what was registered there by its driver. */
 export interface Registry {
   /**
@@ -24,6 +30,8 @@ export interface Registry {
   register(instances: readonly RegisteredInstance[]): Promise<void>
   /** Resolves once the registry has taken it. */
   deregister(instance: RegisteredInstance): Promise<void>
+  /** Absent: any process can be an instance. Starts some that answer as those of the drills do; registers none of them. */
+  startInstances?(names: readonly string[]): Promise<readonly StartedInstance[]>
   /** Absent: the registry does not need the proxy. Resolves once it has what has been registered before. */
   onProxy?(adminPort: number): Promise<void>
   /** Absent: what the registry has taken it tells at once. Resolves once it tells everybody all that it has taken. */
@@ -45,6 +53,8 @@ export interface RegistryKind {
   readonly pollMs: number
   /** Why it cannot be killed; absent: it can. */
   readonly cannotDie?: string
+  /** It runs the instances, too, and ends them when it comes back. */
+  readonly endsInstances?: true
   /** Why there is none to be had here; null: there is one, or it must be there. */
   lacks(): Promise<string | null>
   start(): Promise<Registry>
