@@ -12,6 +12,7 @@ import type { RegistryKind } from '../support/registries/registry.ts'
 import { collectFindings, type Findings } from './findings.ts'
 import { type Scope, scoped } from './scope.ts'
 import { type ChangesSize, changesHead, changesRow, complaintsOfChanges, sourceChanges } from './source-changes.ts'
+import { rowInside } from './source-inside.ts'
 import { complaintsOfOutage, type OutageSize, outageHead, outageRow, sourceOutage } from './source-outage.ts'
 import { complaintsOfSize, type ManySize, sizeHead, sizeRow, sourceSize } from './source-size.ts'
 
@@ -45,7 +46,7 @@ export interface SourcesOptions {
 }
 
 /** One row of a part's table, and what is wrong with it. */
-interface Row {
+export interface Row {
   readonly text: string
   readonly complaints: readonly string[]
 }
@@ -83,6 +84,11 @@ const parts: Readonly<Record<SourcePart, Part>> = {
   },
 }
 
+/** Measures a row here. */
+export function measureRow(scope: Scope, kind: RegistryKind, part: SourcePart, size: SourcesSize): Promise<Row> {
+  return parts[part].row(scope, kind, size)
+}
+
 export async function sources(options: SourcesOptions, print: (line: string) => void): Promise<Findings> {
   const findings = collectFindings()
   const kinds = registries.filter(({ name }) => options.registries.length === 0 || options.registries.includes(name))
@@ -94,7 +100,7 @@ export async function sources(options: SourcesOptions, print: (line: string) => 
     findings.figure(name, `skipped: ${why}`)
   }
   for (const name of options.parts.length === 0 ? sourceParts : options.parts) {
-    const { title, head, row } = parts[name]
+    const { title, head } = parts[name]
     print(`\n${title} (\`--part ${name}\`)\n`)
     for (const line of head) print(line)
     for (const kind of kinds.filter((each) => !lacking.has(each.name))) {
@@ -103,7 +109,8 @@ export async function sources(options: SourcesOptions, print: (line: string) => 
         continue
       }
       try {
-        const { text, complaints } = await scoped((scope) => row(scope, kind, options.size))
+        const measure = kind.isContained === true ? rowInside : measureRow
+        const { text, complaints } = await scoped((scope) => measure(scope, kind, name, options.size))
         print(text)
         findings.promise(`${kind.name}, ${name}`, complaints.length === 0, complaints.join('; '))
       } catch (error) {

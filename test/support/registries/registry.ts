@@ -30,6 +30,8 @@ export interface Registry {
   register(instances: readonly RegisteredInstance[]): Promise<void>
   /** Resolves once the registry has taken it. */
   deregister(instance: RegisteredInstance): Promise<void>
+  /** Only of one that `isContained`. Makes of a command, with whole paths, one that runs where its instances are. */
+  inside?(command: readonly string[]): readonly [command: string, args: readonly string[]]
   /** Absent: any process can be an instance. Starts some that answer as those of the drills do; registers none of them. */
   startInstances?(names: readonly string[]): Promise<readonly StartedInstance[]>
   /** Absent: the registry does not need the proxy. Resolves once it has what has been registered before. */
@@ -53,6 +55,8 @@ export interface RegistryKind {
   readonly pollMs: number
   /** Why it cannot be killed; absent: it can. */
   readonly cannotDie?: string
+  /** Its instances cannot be reached from here, but from inside. */
+  readonly isContained?: true
   /** It runs the instances, too, and ends them when it comes back. */
   readonly endsInstances?: true
   /** Why there is none to be had here; null: there is one, or it must be there. */
