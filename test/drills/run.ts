@@ -132,7 +132,7 @@ const drills: Readonly<Record<string, Drill>> = {
   },
   sources: {
     asked:
-      'every registry: changes are followed, 30 s without it fail no request and are told, 500 services; a quarter of an hour',
+      'every registry: changes are followed, 30 s without it fail no request and are told, 500 services; twenty minutes',
     isLong: true,
     run: () =>
       sources(

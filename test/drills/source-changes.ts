@@ -6,7 +6,7 @@ import { waitFor } from '../support/wait.ts'
 import { clockMs, percentile } from './findings.ts'
 import { failuresOf, type Shot } from './load.ts'
 import type { Scope } from './scope.ts'
-import { recordOf, type SourceStage, seenWithinMs, setSourceStage } from './source-stage.ts'
+import { endpointOf, lossesOf, recordOf, type SourceStage, seenWithinMs, setSourceStage } from './source-stage.ts'
 
 export interface ChangesSize {
   readonly changes: number
@@ -24,10 +24,12 @@ export interface ChangesReport {
   readonly failures: readonly string[]
   /** Requests to the instance after it had been seen to get none any more. */
   readonly strays: number
+  /** How often it left the table, by the proxy's log. */
+  readonly departures: number
 }
 
-/** So many requests in a row go elsewhere: it is out of rotation. With it in, every fourth one is its own. */
-const quiet = 60
+/** For so long no request goes there: it is out of rotation. With it in, every fourth one is its own. */
+const quietSeconds = 0.5
 /** Its multiples, without what is before the point, are spread evenly, however many there are. */
 const goldenSection = 0.618
 
@@ -35,9 +37,11 @@ export async function sourceChanges(scope: Scope, kind: RegistryKind, size: Chan
   const stage = await setSourceStage(scope, kind, size.perSecond)
   const all: Change[] = []
   for (let at = 0; at < size.changes; at++) {
-    all.push(await change(stage, (part) => sleep(restMs(kind, at * 2 + part))))
+    all.push(await change(stage, size.perSecond * quietSeconds, (part) => sleep(restMs(kind, at * 2 + part))))
   }
   const shots = await stage.load.stop()
+  const departures = () => lossesOf(stage.proxy).filter((left) => left.includes(endpointOf(stage.newcomer))).length
+  await waitFor('the log tells of each departure', () => departures() >= size.changes)
   return {
     joinMs: all.map(({ joinMs }) => joinMs),
     leaveMs: all.map(({ leaveMs }) => leaveMs),
@@ -45,13 +49,16 @@ export async function sourceChanges(scope: Scope, kind: RegistryKind, size: Chan
     requests: shots.length,
     failures: failuresOf(shots),
     strays: all.reduce((sum, { strays }) => sum + strays, 0),
+    departures: departures(),
   }
 }
 
-export function complaintsOfChanges({ failures, strays, requests }: ChangesReport): readonly string[] {
+export function complaintsOfChanges(report: ChangesReport): readonly string[] {
+  const { failures, strays, requests, departures, leaveMs } = report
   return [
     ...(failures.length === 0 ? [] : [`${failures.length} of ${requests} failed: ${failures.slice(0, 4).join('; ')}`]),
     ...(strays === 0 ? [] : [`${strays} requests reached an instance that had left`]),
+    ...(departures === leaveMs.length ? [] : [`it left the table ${departures} times, not ${leaveMs.length}`]),
   ]
 }
 
@@ -82,7 +89,11 @@ interface Change {
   readonly strays: number
 }
 
-async function change({ registry, newcomer, load }: SourceStage, rest: (part: number) => Promise<void>) {
+async function change(
+  { registry, newcomer, load }: SourceStage,
+  quiet: number,
+  rest: (part: number) => Promise<void>,
+): Promise<Change> {
   const from = load.shots.length
   const toIt = () => load.shots.slice(from).filter(({ servedBy }) => servedBy === newcomer.name)
   const arrived = (shots: readonly Shot[]) => shots.map(({ arrivedMs }) => arrivedMs ?? Number.NaN)

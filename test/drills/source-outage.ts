@@ -5,11 +5,9 @@ import type { RegistryKind } from '../support/registries/registry.ts'
 import { waitFor } from '../support/wait.ts'
 import { clockMs } from './findings.ts'
 import { failuresOf, type Shot } from './load.ts'
-import type { ProxyProcess } from './proxy-process.ts'
 import type { ReadyzSpell } from './readyz.ts'
 import type { Scope } from './scope.ts'
-import { endpointOf, recordOf, type SourceStage, seenWithinMs, setSourceStage } from './source-stage.ts'
-import { service } from './world.ts'
+import { endpointOf, lossesOf, recordOf, type SourceStage, seenWithinMs, setSourceStage } from './source-stage.ts'
 
 export interface OutageSize {
   readonly awaySeconds: number
@@ -77,14 +75,6 @@ async function firstOfNewcomer({ registry, newcomer, load }: SourceStage): Promi
   const isFirst = (shot: Shot) => shot.servedBy === newcomer.name
   const first = await waitFor('a change is followed', () => load.shots.find(isFirst), seenWithinMs)
   return first.arrivedMs ?? Number.NaN
-}
-
-/** Endpoints that have left the table, as the log tells it. */
-function lossesOf(proxy: ProxyProcess): readonly string[] {
-  return proxy
-    .logged('the catalog changed')
-    .filter((line) => line.service === service)
-    .flatMap(({ left }) => (Array.isArray(left) ? left.map(String) : []))
 }
 
 export function complaintsOfOutage({ failures, requests, readyz, awayMs, lost }: OutageReport): readonly string[] {

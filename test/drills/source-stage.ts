@@ -60,6 +60,14 @@ export function endpointOf({ address, port }: Place): string {
   return `${address}:${port}`
 }
 
+/** Endpoints that have left the table, as the log tells it. */
+export function lossesOf(proxy: ProxyProcess): readonly string[] {
+  return proxy
+    .logged('the catalog changed')
+    .filter((line) => line.service === service)
+    .flatMap(({ left }) => (Array.isArray(left) ? left.map(String) : []))
+}
+
 /** Starts everything: three instances that are registered, one that is not, and load on them. */
 export async function setSourceStage(scope: Scope, kind: RegistryKind, perSecond: number): Promise<SourceStage> {
   const names = ['a', 'b', 'c', 'newcomer']

@@ -3,7 +3,7 @@
  * real server: changes, thirty seconds without the server, and very many services. Prints a table for each, whose rows
  * come as they are measured.
  *
- * Changes take the longest where they are polled for: of Eureka, four minutes; of the others, one at most. An outage is a
+ * Changes take the longest where they are polled for: of Eureka, five minutes; of the others, one at most. An outage is a
  * minute each, many services half a minute, and Eureka's server takes a quarter of a minute to start.
  */
 
