@@ -11,6 +11,8 @@ export interface Behaviour {
 export interface OriginArguments {
   readonly name: string
   readonly address: string
+  /** Absent: any that is free, which it tells. */
+  readonly port?: number
   /** File in which each request is noted when it begins and when it is answered. What is in it outlives `kill -9`. */
   readonly ledger: string
 }

@@ -26,7 +26,7 @@ import {
   type ToOrigin,
 } from './origin-messages.ts'
 
-const { name, address, ledger }: OriginArguments = JSON.parse(process.argv[2] ?? '')
+const { name, address, port = 0, ledger }: OriginArguments = JSON.parse(process.argv[2] ?? '')
 const notes = openSync(ledger, 'a')
 let behaviour: Behaviour = { status: 200, delayMs: 0 }
 let requests = 0
@@ -85,4 +85,4 @@ process.on('disconnect', () => process.exit())
 // Ctrl-C reaches the whole group; the parent decides when it is over.
 process.on('SIGINT', () => {})
 
-server.listen(0, address, () => tell({ tell: 'listening', port: (server.address() as AddressInfo).port }))
+server.listen(port, address, () => tell({ tell: 'listening', port: (server.address() as AddressInfo).port }))

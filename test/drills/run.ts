@@ -22,6 +22,7 @@ import { reload, reloadFull } from './reload.ts'
 import { scale, scaleFull } from './scale.ts'
 import { sick, sickFull } from './sick.ts'
 import { soak, soakFull } from './soak.ts'
+import { registryNames, sourceParts, sources, sourcesFull, sourcesQuick } from './sources.ts'
 import { walk, walkFull } from './walk.ts'
 
 interface Drill {
@@ -31,12 +32,17 @@ interface Drill {
   readonly run: () => Promise<Findings>
 }
 
-const usage = 'npm run drills -- [NAME…] [--engine NAME] [--minutes N] [--seed N]   (the last two: soak)'
+const usage = [
+  'npm run drills -- [NAME…] [--engine NAME]',
+  'npm run drills -- soak [--minutes N] [--seed N]',
+  `npm run drills -- sources [REGISTRY…] [--part NAME]… [--quick]   (${registryNames.join(', ')}; ${sourceParts.join(', ')})`,
+].join('\n')
 
 function readArguments() {
   try {
-    const options = { engine: { type: 'string' }, minutes: { type: 'string' }, seed: { type: 'string' } } as const
-    return parseArgs({ options, allowPositionals: true })
+    const text = { type: 'string' } as const
+    const [part, quick] = [{ ...text, multiple: true }, { type: 'boolean' }] as const
+    return parseArgs({ options: { engine: text, minutes: text, seed: text, part, quick }, allowPositionals: true })
   } catch {
     print(usage)
     process.exit(2)
@@ -46,12 +52,21 @@ function readArguments() {
 function number(flag: string, text: string | undefined, otherwise: number): number {
   const value = text === undefined ? otherwise : Number(text)
   if (value > 0) return value
-  print(`${flag} is a number above 0: ${usage}`)
+  print(`${flag} is a number above 0:\n${usage}`)
   process.exit(2)
 }
 
 const { values, positionals } = readArguments()
 drillEngine.name = values.engine ?? null
+/** They stand after `sources`. */
+const namedRegistries = positionals.includes('sources')
+  ? positionals.filter((name) => registryNames.includes(name))
+  : []
+const namedParts = sourceParts.filter((name) => values.part?.includes(name))
+if (values.part?.some((name) => !sourceParts.some((part) => part === name))) {
+  print(`--part is one of ${sourceParts.join(', ')}:\n${usage}`)
+  process.exit(2)
+}
 
 const drills: Readonly<Record<string, Drill>> = {
   walk: {
@@ -115,6 +130,16 @@ const drills: Readonly<Record<string, Drill>> = {
     asked: '1 GiB up and down and 100 slow readers: whole, and in constant memory',
     run: () => memory(memoryFull),
   },
+  sources: {
+    asked:
+      'every registry: changes are followed, 30 s without it fail no request and are told, 500 services; twenty minutes',
+    isLong: true,
+    run: () =>
+      sources(
+        { size: values.quick === true ? sourcesQuick : sourcesFull, registries: namedRegistries, parts: namedParts },
+        print,
+      ),
+  },
   soak: {
     asked: 'minutes of all that clients and instances can do wrong: good answers exact, and nothing is left behind',
     isLong: true,
@@ -149,7 +174,7 @@ async function runDrill(name: string, { asked, run }: Drill): Promise<boolean> {
   return findings.broken.length === 0
 }
 
-const wanted = positionals
+const wanted = positionals.filter((name) => !namedRegistries.includes(name))
 const unknown = wanted.filter((name) => !(name in drills))
 if (unknown.length > 0) {
   print(`no such drill: ${unknown.join(', ')}; there are ${Object.keys(drills).join(', ')}`)
