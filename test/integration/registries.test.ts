@@ -18,6 +18,7 @@ import { consulRegistry } from '../support/registries/consul.ts'
 import { etcdRegistry } from '../support/registries/etcd.ts'
 import { eurekaRegistry } from '../support/registries/eureka.ts'
 import type { RegisteredInstance, Registry, RegistryKind } from '../support/registries/registry.ts'
+import { zookeeperRegistry } from '../support/registries/zookeeper.ts'
 import { waitFor } from '../support/wait.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -94,7 +95,7 @@ function takesTurns(seen: readonly string[], count: number): boolean {
 }
 
 const lacking = await Promise.all(
-  [eurekaRegistry, etcdRegistry].map(async (kind) => [kind, await kind.lacks()] as const),
+  [eurekaRegistry, etcdRegistry, zookeeperRegistry].map(async (kind) => [kind, await kind.lacks()] as const),
 )
 
 for (const [kind, lacks] of lacking) {

@@ -7,11 +7,15 @@ import { eurekaRegistry } from './eureka.ts'
 import { fileRegistry } from './file.ts'
 import { pushRegistry } from './push.ts'
 import type { RegistryKind } from './registry.ts'
+import { swarmRegistry } from './swarm.ts'
+import { zookeeperRegistry } from './zookeeper.ts'
 
 export const registries: readonly RegistryKind[] = [
   consulRegistry,
   eurekaRegistry,
   etcdRegistry,
+  zookeeperRegistry,
+  swarmRegistry,
   dnsRegistry,
   fileRegistry,
   pushRegistry,
