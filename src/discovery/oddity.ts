@@ -1,5 +1,6 @@
 /** What is strange in a catalog, though it can be lived with? Said once by name, so that somebody may mend it. */
 
+import type { Logger } from 'pino'
 import { printable } from './untrusted-text.ts'
 
 export type OddityKind =
@@ -61,4 +62,18 @@ export function oddityFilter(limit: number = MAX_ODDITIES): OddityFilter {
 /** An oddity whose words are made printable. */
 export function oddity(kind: OddityKind, subject: string, text: string): Oddity {
   return { kind, subject: printable(subject, 128), text: printable(text, 300) }
+}
+
+/**
+ * Logs each oddity of a service once.
+ * @param where what it is in, for people: `etcd`
+ */
+export function oddityReporter(log: Logger, where: string): (service: string, oddities: readonly Oddity[]) => void {
+  const filter = oddityFilter()
+  return (service, oddities) => {
+    for (const { kind, subject, text } of filter.unseen(service, oddities)) {
+      log.warn({ service, instance: subject, oddity: kind }, `odd entry in ${where}: ${text}`)
+    }
+    if (filter.justFull()) log.warn(`too many odd entries in ${where}: further ones are not logged`)
+  }
 }

@@ -11,7 +11,7 @@ import { catalogAssembly } from '../catalog-assembly.ts'
 import type { ServiceFacts } from '../facts.ts'
 import { pause, supervise } from '../loop.ts'
 import type { NameRules } from '../names.ts'
-import { type Oddity, oddityFilter } from '../oddity.ts'
+import { oddityReporter } from '../oddity.ts'
 import type { BucketRule } from '../pace.ts'
 import type { SourceListeners, SourceView } from '../source.ts'
 import { teller } from '../teller.ts'
@@ -91,7 +91,7 @@ export function consulWatch(
   const tools = { ...given, catchUpMs: timing.catchUpMs }
   const assembly = catalogAssembly(tools.now)
   const tell = teller(listeners, tools, signal, assembly.catalog)
-  const report = reporter(tools.log)
+  const report = oddityReporter(tools.log, 'the catalog')
   const wakeups = countWakeups()
   const readers = new Map<string, Reader>()
   const facts = new Map<string, ServiceFacts>()
@@ -273,17 +273,6 @@ export function consulWatch(
     reread: async (services, stop) => (await again.confirm(names, services, stop)) && tell.flush(),
     instances: (service) => facts.get(service) ?? null,
     view: () => ({ watched: watched.watched, swept: swept.size, sweepRoundMs: swept.roundMs, ...wakeups.view() }),
-  }
-}
-
-/** Logs each oddity once. */
-function reporter(log: Logger): (service: string, oddities: readonly Oddity[]) => void {
-  const filter = oddityFilter()
-  return (service, oddities) => {
-    for (const { kind, subject, text } of filter.unseen(service, oddities)) {
-      log.warn({ service, instance: subject, oddity: kind }, `odd entry in the catalog: ${text}`)
-    }
-    if (filter.justFull()) log.warn('too many odd entries in the catalog: further ones are not logged')
   }
 }
 

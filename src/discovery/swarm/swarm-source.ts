@@ -4,10 +4,11 @@
  */
 
 import type { Logger } from 'pino'
-import { type CatalogSource, nothingRead } from '../source.ts'
+import type { CatalogSource } from '../source.ts'
+import { watchedSource } from '../watched-source.ts'
 import { type EngineAccess, engineClient } from './engine-client.ts'
 import type { SwarmRules } from './swarm-rules.ts'
-import { type SwarmTiming, type SwarmWatch, swarmWatch } from './swarm-watch.ts'
+import { type SwarmTiming, swarmWatch } from './swarm-watch.ts'
 
 /** `host`: the Engine of a manager, or one without a swarm, whose own containers count then. */
 export interface SwarmOptions extends EngineAccess, SwarmRules {}
@@ -38,20 +39,10 @@ export function createSwarmSource(options: SwarmOptions, deps: SwarmDeps): Catal
   const timing = { ...swarmTiming, ...deps.timing }
   // Now, so that a host that cannot be is told at once.
   engineClient(options, timing).close()
-  let current: SwarmWatch | null = null
-  return {
-    async watch(listeners, signal) {
-      if (signal.aborted) return
-      const client = engineClient(options, timing)
-      const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
-      const watch = swarmWatch(client, options.host, options, timing, tools, listeners, signal)
-      current = watch
-      await watch.done
-      client.close()
-      if (current === watch) current = null
-    },
-    // All is read, whichever services are meant: that is how it is read anyway.
-    reread: async (_services, signal) => (await current?.reread(signal)) ?? false,
-    describe: () => current?.view() ?? nothingRead,
-  }
+  return watchedSource((listeners, signal) => {
+    const client = engineClient(options, timing)
+    const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
+    const watch = swarmWatch(client, options.host, options, timing, tools, listeners, signal)
+    return { ...watch, done: watch.done.finally(client.close) }
+  })
 }

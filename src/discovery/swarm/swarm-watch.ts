@@ -8,12 +8,12 @@
  * docs/decisions/042-swarm.md tells why it is this way.
  */
 
-import type { Logger } from 'pino'
 import { pause, supervise } from '../loop.ts'
-import { type Oddity, oddityFilter } from '../oddity.ts'
+import { oddityReporter } from '../oddity.ts'
 import { type BucketRule, backoffMs, fullBucket, takeToken } from '../pace.ts'
-import type { SourceListeners, SourceView } from '../source.ts'
+import type { SourceListeners } from '../source.ts'
 import { teller } from '../teller.ts'
+import type { Watch, WatchTools } from '../watched-source.ts'
 import { doze } from './doze.ts'
 import type { EngineClient, EngineDeadlines, EngineFailed } from './engine-client.ts'
 import { engineFailure } from './engine-failure.ts'
@@ -27,22 +27,6 @@ export interface SwarmTiming extends EngineDeadlines, PollTiming {
   readonly settleMs: number
   /** How often an Engine in no swarm is asked whether that is still so. */
   readonly recheckMs: number
-}
-
-export interface SwarmTools {
-  readonly log: Logger
-  /** Milliseconds of a clock that never goes back. */
-  readonly now: () => number
-  /** From 0 to less than 1. */
-  readonly random: () => number
-}
-
-export interface SwarmWatch {
-  /** Resolves once the signal is aborted and all has ended; never rejects. */
-  readonly done: Promise<void>
-  /** See `CatalogSource`. */
-  reread(signal: AbortSignal): Promise<boolean>
-  view(): SourceView
 }
 
 /** Readings that events ask for. */
@@ -71,12 +55,12 @@ export function swarmWatch(
   host: string,
   rules: SwarmRules,
   timing: SwarmTiming,
-  tools: SwarmTools,
+  tools: WatchTools,
   listeners: SourceListeners,
   signal: AbortSignal,
-): SwarmWatch {
+): Watch {
   const reader = swarmReader(client, rules)
-  const report = reporter(tools.log)
+  const report = oddityReporter(tools.log, 'Docker')
   const wakeups = { useful: 0, useless: 0 }
   let known: Decoded | null = null
   /** Of the last session. */
@@ -240,7 +224,8 @@ export function swarmWatch(
 
   return {
     done: supervise(run, onBug, tools.random, signal).finally(tell.close),
-    reread,
+    // All is read, whichever services are meant: that is how it is read anyway.
+    reread: (_services, given) => reread(given),
     view: () => ({
       watched: known?.services.size ?? 0,
       swept: 0,
@@ -265,15 +250,4 @@ function queryOf(path: string): string {
 function knowsLess(now: Followable, before: Followable): boolean {
   if (now.kind !== 'manager' || before.kind !== 'manager') return now.kind !== before.kind
   return now.cluster !== before.cluster || now.index < before.index
-}
-
-/** Logs each oddity once. */
-function reporter(log: Logger): (service: string, oddities: readonly Oddity[]) => void {
-  const filter = oddityFilter()
-  return (service, oddities) => {
-    for (const { kind, subject, text } of filter.unseen(service, oddities)) {
-      log.warn({ service, instance: subject, oddity: kind }, `odd entry in Docker: ${text}`)
-    }
-    if (filter.justFull()) log.warn('too many odd entries in Docker: further ones are not logged')
-  }
 }

@@ -2,10 +2,11 @@
 
 import type { Logger } from 'pino'
 import type { NameRules } from '../names.ts'
-import { type CatalogSource, nothingRead } from '../source.ts'
+import type { CatalogSource } from '../source.ts'
+import { watchedSource } from '../watched-source.ts'
 import { parseConnectString } from './connect-string.ts'
 import { zookeeperClient } from './zookeeper-client.ts'
-import { type ZookeeperTiming, type ZookeeperWatch, zookeeperWatch } from './zookeeper-watch.ts'
+import { type ZookeeperTiming, zookeeperWatch } from './zookeeper-watch.ts'
 
 export interface ZookeeperAccess {
   /** As connect-string.ts reads it. */
@@ -37,20 +38,11 @@ export const zookeeperTiming: ZookeeperTiming = { connectMs: 1000, confirmMs: 50
 export function createZookeeperSource(options: ZookeeperOptions, deps: ZookeeperDeps): CatalogSource {
   const timing = { ...zookeeperTiming, ...deps.timing }
   const { servers, base } = readAccess(options)
-  let current: ZookeeperWatch | null = null
-  return {
-    async watch(listeners, signal) {
-      if (signal.aborted) return
-      const client = zookeeperClient({ ...options, servers, connectMs: timing.connectMs }, deps.random)
-      const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
-      const watch = zookeeperWatch(client, base, options, timing, tools, listeners, signal)
-      current = watch
-      await watch.done
-      if (current === watch) current = null
-    },
-    reread: async (services, signal) => (await current?.reread(services, signal)) ?? false,
-    describe: () => current?.view() ?? nothingRead,
-  }
+  return watchedSource((listeners, signal) => {
+    const client = zookeeperClient({ ...options, servers, connectMs: timing.connectMs }, deps.random)
+    const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
+    return zookeeperWatch(client, base, options, timing, tools, listeners, signal)
+  })
 }
 
 /**

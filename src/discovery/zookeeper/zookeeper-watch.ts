@@ -9,16 +9,16 @@
  * is this way.
  */
 
-import type { Logger } from 'pino'
 import type { Failure } from '../failure.ts'
 import { pause, supervise } from '../loop.ts'
 import type { NameRules } from '../names.ts'
-import { type Oddity, oddityFilter } from '../oddity.ts'
+import { oddityReporter } from '../oddity.ts'
 import { type BucketRule, backoffMs, fullBucket, takeToken } from '../pace.ts'
-import type { SourceListeners, SourceView } from '../source.ts'
+import type { SourceListeners } from '../source.ts'
 import { teller } from '../teller.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { printable } from '../untrusted-text.ts'
+import type { Watch, WatchTools } from '../watched-source.ts'
 import type { ZookeeperClient } from './zookeeper-client.ts'
 import type { ZookeeperConnection } from './zookeeper-connection.ts'
 import { type ZookeeperMishap, zookeeperFailure } from './zookeeper-failure.ts'
@@ -36,22 +36,6 @@ export interface ZookeeperTiming {
   readonly window: number
 }
 
-export interface ZookeeperTools {
-  readonly log: Logger
-  /** Milliseconds of a clock that never goes back. */
-  readonly now: () => number
-  /** From 0 to less than 1. */
-  readonly random: () => number
-}
-
-export interface ZookeeperWatch {
-  /** Resolves once the signal is aborted and all has ended; never rejects. */
-  readonly done: Promise<void>
-  /** See `CatalogSource`. */
-  reread(services: readonly string[], signal: AbortSignal): Promise<boolean>
-  view(): SourceView
-}
-
 /** How often a connection may be opened: a server that breaks each off once all is read is not to be asked without end. */
 const JOIN_RATE: BucketRule = { burst: 3, msPerToken: 500 }
 
@@ -67,11 +51,11 @@ export function zookeeperWatch(
   base: string,
   rules: NameRules,
   timing: ZookeeperTiming,
-  tools: ZookeeperTools,
+  tools: WatchTools,
   listeners: SourceListeners,
   signal: AbortSignal,
-): ZookeeperWatch {
-  const table = zookeeperTable(rules, reporter(tools.log))
+): Watch {
+  const table = zookeeperTable(rules, oddityReporter(tools.log, 'ZooKeeper'))
   const tell = teller(listeners, tools, signal, table.catalog)
   const wakeups = { useful: 0, useless: 0 }
   /** ZooKeeper has lost what it knew, and nobody has been told yet. */
@@ -235,15 +219,4 @@ interface Session {
 
 function queryOf(path: string): string {
   return `read ${printable(path, 200)}`
-}
-
-/** Logs each oddity once. */
-function reporter(log: Logger): (service: string, oddities: readonly Oddity[]) => void {
-  const filter = oddityFilter()
-  return (service, oddities) => {
-    for (const { kind, subject, text } of filter.unseen(service, oddities)) {
-      log.warn({ service, instance: subject, oddity: kind }, `odd node in ZooKeeper: ${text}`)
-    }
-    if (filter.justFull()) log.warn('too many odd nodes in ZooKeeper: further ones are not logged')
-  }
 }
