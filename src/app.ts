@@ -87,6 +87,7 @@ export async function startApp({ config: initial, log, setLogLevel, version }: A
     view: balancer.view,
     maxServices: () => settings.config.metrics.maxServices,
     readiness,
+    parts: () => following.status().source?.parts ?? [],
     suspects: () => suspectCounts(following.status().suspects),
     clientConnections: () => data.clientConnections(),
     upstreamConnections: () => data.upstreamConnections(),

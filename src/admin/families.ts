@@ -46,6 +46,8 @@ export interface FamilySource {
   readonly state: ReadinessState
   /** Null before the catalog was confirmed for the first time: the gauge then has no sample. */
   readonly catalogAgeSeconds: number | null
+  /** Each source of the catalog, and since when it last stood by what it says; null: it never did. */
+  readonly parts: readonly { readonly source: string; readonly confirmedAgoMs: number | null }[]
   readonly suspects: { readonly held: number; readonly kept: number }
   readonly clientConnections: number
   readonly upstreamConnections: number
@@ -88,6 +90,9 @@ export function buildFamilies(source: FamilySource): Family[] {
 
   for (const state of readinessStates) push(f.readiness, { state }, none, state === source.state ? 1 : 0)
   if (source.catalogAgeSeconds !== null) push(f.catalogAge, none, none, source.catalogAgeSeconds)
+  for (const { source: name, confirmedAgoMs } of source.parts) {
+    if (confirmedAgoMs !== null) push(f.sourceAge, { source: name }, none, confirmedAgoMs / 1000)
+  }
   for (const [result, value] of counters.catalogUpdates) push(f.catalogUpdates, { result }, none, value)
   for (const [state, value] of Object.entries(source.suspects)) push(f.suspects, { state }, none, value)
   for (const [decision, value] of counters.decisions) push(f.decisions, { decision }, none, value)
@@ -165,6 +170,11 @@ function emptyFamilies() {
       'gauge',
       'evenkeel_catalog_age_seconds',
       'Since the source last confirmed the catalog; absent until it first did.',
+    ),
+    sourceAge: family(
+      'gauge',
+      'evenkeel_catalog_source_age_seconds',
+      'Since each source last stood by what it says; absent until it first did.',
     ),
     catalogUpdates: family('counter', 'evenkeel_catalog_updates_total', 'Answers of the source, by what came of them.'),
     suspects: family(

@@ -15,7 +15,7 @@ import type { Decision } from '../discovery/admission.ts'
 import type { ProxyObserver } from '../proxy/observer.ts'
 import { prefersOpenMetrics } from './accept.ts'
 import { type CatalogResult, type Counters, createCounters } from './counters.ts'
-import { buildFamilies } from './families.ts'
+import { buildFamilies, type FamilySource } from './families.ts'
 import type { PortUse } from './local-ports.ts'
 import { createMembershipErrors } from './membership.ts'
 import type { Readiness } from './readiness.ts'
@@ -31,6 +31,8 @@ export interface MetricsOptions {
   /** How many services may have series of their own; asked once for each scrape. */
   readonly maxServices: () => number
   readonly readiness: () => Readiness
+  /** See `FamilySource`. */
+  readonly parts: () => FamilySource['parts']
   /** Endpoints in rotation that the catalog leaves out. */
   readonly suspects: () => { readonly held: number; readonly kept: number }
   readonly clientConnections: () => number
@@ -103,6 +105,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
         counters,
         view,
         state,
+        parts: options.parts(),
         suspects: options.suspects(),
         catalogAgeSeconds: ageMs === null ? null : ageMs / 1000,
         clientConnections: options.clientConnections(),

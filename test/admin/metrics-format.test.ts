@@ -58,6 +58,7 @@ describe('how it is written', () => {
       evenkeel_pick_spread: 'gauge',
       evenkeel_readiness: 'gauge',
       evenkeel_catalog_age_seconds: 'gauge',
+      evenkeel_catalog_source_age_seconds: 'gauge',
       evenkeel_catalog_updates_total: 'counter',
       evenkeel_suspect_endpoints: 'gauge',
       evenkeel_admission_decisions_total: 'counter',

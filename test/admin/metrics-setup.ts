@@ -23,6 +23,10 @@ export function setUp(first: TableView = quotes) {
     view: () => view,
     maxServices: () => maxServices,
     readiness: () => ({ state: catalogAgeMs === null ? 'starting' : 'fresh', ageMs: catalogAgeMs }),
+    parts: () => [
+      { source: 'consul', confirmedAgoMs: 1500 },
+      { source: 'eureka', confirmedAgoMs: null },
+    ],
     suspects: () => ({ held: 3, kept: 1 }),
     clientConnections: () => 7,
     upstreamConnections: () => 9,

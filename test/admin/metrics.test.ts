@@ -121,6 +121,12 @@ describe('what is counted', () => {
     expect((await scrape()).value('evenkeel_catalog_age_seconds')).toBe(0)
   })
 
+  it('has the age of each source that has ever stood by what it says', async () => {
+    const seen = await setUp().scrape()
+    expect(seen.value('evenkeel_catalog_source_age_seconds', { source: 'consul' })).toBe(1.5)
+    expect(seen.value('evenkeel_catalog_source_age_seconds', { source: 'eureka' })).toBeUndefined()
+  })
+
   it('says what /readyz says, with a series for each state', async () => {
     const { scrape, setCatalogAge } = setUp()
     const states = async () => {
