@@ -31,7 +31,7 @@ A signal takes it out of the registry before it is passed on. Exits with the com
 
   --service NAME     what to register it as
   --port N           where it listens; it is registered once it answers there
-  --to REGISTRY      ${registryNames.join(', ')}                          (consul)
+  --to REGISTRY      ${registryNames.join(', ')}                     (consul)
   --health PATH      it is well when GET PATH answers 2xx or 3xx         (when it takes connections)
   --tag TAG          as often as needed
   --id ID            unique among the instances                          (service-address-port)

@@ -9,7 +9,7 @@ import { pause } from '../discovery/loop.ts'
 import type { Registrant, Registrar } from '../discovery/registrar.ts'
 import { untilAborted } from '../discovery/until-aborted.ts'
 import { startCommand } from './command-process.ts'
-import { type HealthTiming, healthTiming, probeOf, watchHealth } from './health.ts'
+import { type HealthTiming, healthTiming, type ProbeTarget, probeOf, watchHealth } from './health.ts'
 import type { OwnAddress } from './own-address.ts'
 import { createStay, type Stay } from './stay.ts'
 import { within } from './within.ts'
@@ -31,7 +31,7 @@ export interface RunOptions {
 export interface RunTiming extends HealthTiming {
   /** How long taking it out of the registry may take. */
   readonly leaveMs: number
-  /** A command that has outlived SIGHUP by so much has taken it for "read your config again", and is registered anew. */
+  /** A command that has outlived SIGHUP by so much has taken it for "read your config again", and is registered anew; SIGQUIT likewise. */
   readonly hangUpMs: number
   /** It is told that the command is not well yet when this is over. */
   readonly patienceMs: number
@@ -61,6 +61,8 @@ const closeMs = 500
 
 /** These end a command, as a rule; all others that can be passed on are none of the registry's business. */
 const ending: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']
+/** After these some go on for good: they read their config again, or write down what their threads do (Java). */
+const survivable: readonly NodeJS.Signals[] = ['SIGHUP', 'SIGQUIT']
 export const passedOn: readonly NodeJS.Signals[] = [...ending, 'SIGUSR1', 'SIGUSR2', 'SIGWINCH']
 
 /** @returns the exit code: the command's; 128 and a signal's number when that ended it; 126 or 127 when it cannot be started */
@@ -80,8 +82,9 @@ export async function runService(options: RunOptions, deps: RunDeps): Promise<nu
   const { command } = started
   log.info({ pid: command.pid }, 'the command has started')
   let presence = createPresence(options, deps, timing)
-  /** Aborted by a second signal; null: no signal has come. */
+  /** Aborted by the next signal; null: no signal has come, or it was survived. */
   let hurry = null as AbortController | null
+  let isToEnd = false
 
   async function endBy(signal: NodeJS.Signals, hurried: AbortSignal): Promise<void> {
     log.info({ signal }, 'a signal: it is deregistered before it is passed on')
@@ -91,24 +94,36 @@ export async function runService(options: RunOptions, deps: RunDeps): Promise<nu
     if (hurried.aborted || !command.isRunning) return
     command.send(signal)
     log.info({ signal }, 'the signal was passed on')
-    if (signal !== 'SIGHUP') return
+    await comeBack(signal, hurried)
+  }
+
+  async function comeBack(signal: NodeJS.Signals, hurried: AbortSignal): Promise<void> {
+    if (isToEnd) return
+    // Its last word must not come after the first one of the next.
+    await presence.leave()
     await pause(timing.hangUpMs, hurried)
     if (hurried.aborted || !command.isRunning) return
-    log.info('the command has outlived SIGHUP: it is registered again when it is well')
+    log.info({ signal }, 'the command has outlived the signal: it is registered again when it is well')
     hurry = null
     presence = createPresence(options, deps, timing)
   }
 
   onSignal = (signal) => {
-    if (!ending.includes(signal)) command.send(signal)
-    else if (hurry === null) {
-      hurry = new AbortController()
-      void endBy(signal, hurry.signal)
-    } else {
-      log.warn({ signal }, 'another signal: it is passed on at once')
-      hurry.abort()
+    if (!ending.includes(signal)) {
       command.send(signal)
+      return
     }
+    isToEnd ||= !survivable.includes(signal)
+    const before = hurry
+    hurry = new AbortController()
+    if (before === null) {
+      void endBy(signal, hurry.signal)
+      return
+    }
+    log.warn({ signal }, 'another signal: it is passed on at once')
+    before.abort()
+    command.send(signal)
+    void comeBack(signal, hurry.signal)
   }
   for (const signal of early) onSignal(signal)
 
@@ -140,7 +155,7 @@ function createPresence(options: RunOptions, deps: RunDeps, timing: RunTiming): 
     const stay = createStay(registrar, { log, random: deps.random, leaveMs: timing.leaveMs })
     // An address of somebody else (in front of this machine) leads here, but perhaps not from here.
     const host = deps.isOwn(address) ? address : 'localhost'
-    const impatient = createImpatience(log, host, port, timing.patienceMs)
+    const impatient = createImpatience(log, { host, port, path: health }, timing.patienceMs)
     const probe = probeOf({ host, port, path: health, authority }, timing.deadlineMs)
     const onLook = (found: 'starting' | 'well' | 'sick', why: string): void => {
       if (found === 'well') stay.keep()
@@ -195,13 +210,18 @@ async function addressOf({ address, log }: RunDeps, signal: AbortSignal): Promis
 }
 
 /** Tells once that nothing answers yet, and what might be the cause. */
-function createImpatience(log: Logger, host: string, port: number, patienceMs: number): (why: string) => void {
+function createImpatience(
+  log: Logger,
+  { host, port, path }: Omit<ProbeTarget, 'authority'>,
+  patienceMs: number,
+): (why: string) => void {
   const untilMs = performance.now() + patienceMs
   let isTold = false
   return (why) => {
     if (isTold || performance.now() < untilMs) return
     isTold = true
-    const cure = `does the command listen on ${host} (0.0.0.0 is all addresses, 127.0.0.1 this machine only), and is ${port} its port?`
+    const listens = `does the command listen on ${host} (0.0.0.0 is all addresses, 127.0.0.1 this machine only), and is ${port} its port?`
+    const cure = path === null ? listens : `${listens} Does it answer GET ${path} with 2xx or 3xx, and soon?`
     log.warn({ why, cure }, 'the command is not well yet, and so not registered')
   }
 }

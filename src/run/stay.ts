@@ -139,7 +139,7 @@ function createTeller(log: Logger) {
       if (wanted === 'in' && last === null) log.info('registered')
       if (wanted === 'in' && last === 'suspended') log.info('it is well again: registered')
       if (wanted === 'in' && last === 'in' && came.changed) {
-        log.warn('registered again: the registry did not have it any more')
+        log.warn('registered again: the registry did not have it any more, or another one had taken its id')
       }
       last = wanted
     },

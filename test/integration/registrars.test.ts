@@ -56,7 +56,7 @@ async function ofConsul(): Promise<World> {
       const [entry] = body as { Service: Record<string, unknown>; Checks: { CheckID: string; Status: string }[] }[]
       if (entry === undefined) return null
       expect(entry.Service).toMatchObject({ ID: 'web-1', Address: '10.0.0.5', Port: 8080, Tags: ['v2', 'eu'] })
-      return entry.Checks.find(({ CheckID }) => CheckID === 'web-1-ttl')?.Status ?? 'without a check'
+      return entry.Checks.find(({ CheckID }) => CheckID === 'web-1@10.0.0.5:8080')?.Status ?? 'without a check'
     },
     forget: () => consul.deregister('web-1'),
     async restart() {
@@ -246,6 +246,19 @@ test('an operator takes an instance out of service in Eureka: our beats and our 
   await registrar.keep(never)
   expect(await status()).toBe('UP')
 }, 60_000)
+
+test('Consul: who has our id elsewhere is not kept alive by our beats, and we see that it has taken it', async () => {
+  const consul = await startConsul()
+  cleanups.push(consul.stop)
+  const access = { address: consul.url, token: null, namespace: null, tls: noTls }
+  const registrar = createConsulRegistrar(registrant, access)
+  const other = createConsulRegistrar({ ...registrant, port: 8081 }, access)
+  expect(await registrar.keep(never)).toEqual(done(true))
+  expect(await other.keep(never)).toEqual(done(true))
+  expect(await registrar.keep(never)).toEqual(done(true))
+  const { body } = await consul.get('/v1/health/service/web')
+  expect(body).toMatchObject([{ Service: { ID: 'web-1', Port: 8080 } }])
+})
 
 test.skipIf(lacksEtcd !== null)(
   'a lease that ran out (we slept, or were cut off): the key is written anew',

@@ -129,6 +129,19 @@ test('a command that takes SIGHUP for "read your config again" is registered aga
   await until('keep', 'remove', 'close', 'keep', 'remove', 'close')
 })
 
+test('a second SIGHUP while the first one waits: it is registered again all the same', async () => {
+  const { until, says, send, code } = await world(['stubborn'], { drainMs: 600_000 })
+  await until('keep')
+  send('SIGHUP')
+  await says('deregistered')
+  send('SIGHUP')
+  await until('keep', 'remove', 'close', 'keep')
+  send('SIGTERM')
+  send('SIGTERM')
+  expect(await code).toBe(0)
+  await until('keep', 'remove', 'close', 'keep', 'remove', 'close')
+})
+
 test('a command that is not well yet is told so once, is not registered, and gets its signal at once', async () => {
   const { says, send, code, calls, logged } = await world([], { drainMs: 600_000, command: ['sleep', '60'] })
   await says('the command is not well yet')
@@ -136,7 +149,7 @@ test('a command that is not well yet is told so once, is not registered, and get
   expect(await code).toBe(128 + 15)
   expect(calls).toEqual(['close'])
   const told = logged.filter(({ msg }) => msg.startsWith('the command is not well yet'))
-  expect(told).toMatchObject([{ why: 'ECONNREFUSED' }])
+  expect(told).toMatchObject([{ why: 'ECONNREFUSED', cure: expect.stringContaining('does the command listen') }])
 })
 
 test('a registry that is away: the command runs, it is tried again and told once, and nobody waits for those who cannot notice', async () => {

@@ -39,7 +39,8 @@ export function createConsulRegistrar(
   const { beatMs, ttlMs, forgetMs, deadlineMs } = { ...consulRegistrarTiming, ...timing }
   const client = agentClient(consul)
   const { service, id } = registrant
-  const checkId = `${id}-ttl`
+  // With the place in it: else who has taken our id elsewhere would be kept alive by our beats, and not seen by us.
+  const checkId = `${id}@${registrant.address}:${registrant.port}`
   const record = {
     ID: id,
     Name: service,
