@@ -102,8 +102,11 @@ function isName(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && !/[/\\\u0000-\u001f\u007f]/.test(name)
 }
 
-/** What is wrong with the path behind the service name, or behind a route's own path; null when nothing is. */
-export function faultIn(rest: string): string | null {
+/**
+ * What is wrong with the path behind the service name, or behind a route's own path; null when nothing is.
+ * @param isWithin true: `rest` starts in the middle of a segment, or at its end, and what belongs to that is no step
+ */
+export function faultIn(rest: string, isWithin = false): string | null {
   if (rest.includes('\\')) return 'The path has a backslash, which some servers take for a slash: encode it as %5C.'
   if (rest.includes('%')) {
     if (/%(?![0-9a-f]{2})/i.test(rest)) return 'The path has a percent sign that two hexadecimal digits do not follow.'
@@ -113,7 +116,7 @@ export function faultIn(rest: string): string | null {
   // Servers disagree whether %2F and %5C separate segments, so the path must stay inside under every reading.
   if (!/(?:\.|%2e){2}/i.test(rest)) return null
   const dotsDecoded = rest.replace(/%2e/gi, '.')
-  return separators.some((separator) => climbsOut(dotsDecoded.split(separator)))
+  return separators.some((separator) => climbsOut(dotsDecoded.split(separator).slice(isWithin ? 1 : 0)))
     ? 'The path leaves its service with "..".'
     : null
 }

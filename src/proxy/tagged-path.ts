@@ -44,11 +44,17 @@ function along(
 
 const slash = 0x2f
 
-/** A strip may be longer than the route's path: then what is behind that is judged, too. */
+/**
+ * A route may end in the middle of a segment. That segment is the route's all the same: behind `/foo`, `/foobar/..` leaves it.
+ * A strip may be longer than the route's path, and what is behind it is a path of its own: that is judged, too.
+ */
 function firstFault(route: TagRoute, origin: string, path: string, pathEnd: number): string | null {
-  const strips = route.ways.map(({ strip }) => strip).filter((strip) => path.startsWith(strip))
-  for (const prefix of [route.path, ...strips]) {
-    const fault = faultIn(origin.slice(lengthAsSent(origin, prefix.length), pathEnd))
+  const restBehind = (length: number) => origin.slice(lengthAsSent(origin, length), pathEnd)
+  const segmentEnd = route.path.endsWith('/') ? route.path.length - 1 : route.path.length
+  const own = faultIn(restBehind(segmentEnd), true)
+  if (own !== null) return own
+  for (const { strip } of route.ways) {
+    const fault = path.startsWith(strip) ? faultIn(restBehind(strip.length)) : null
     if (fault !== null) return fault
   }
   return null
