@@ -103,7 +103,7 @@ async function follow(source: Followed, config: Config, rules: CatalogRules): Pr
   const places = placesOf(source, config)
   const { catalog, failures } = await readSource(() => sourceOf(unruled(source, config), deps), places.length)
   const [registry] = await Promise.all([registryOf(source, config, catalog === null)])
-  const from = withoutCredentials(places.join(', '))
+  const from = places.map(withoutCredentials).join(', ')
   const base = { ...quiet, source, from, registry, agentIsHere: places.every(isHere) }
   if (catalog === null) {
     const told = {

@@ -184,6 +184,14 @@ describe('no problem shows a secret', () => {
     ['a misspelled token', 'discovery: {consul: {tokn: "98765"}}'],
     ['a token in the wrong section', 'listen: {consul: {token: "98765"}}'],
     ['a password in an address', 'discovery: {consul: {address: "https://me:98765@host"}}'],
+    ['a password with an @ in an address', 'discovery: {consul: {address: "https://me:9@98765@host"}}'],
+    ['a password with a quote', `discovery: {etcd: {endpoints: ['https://me:"98765@host']}}`],
+    ['a password with a slash', 'discovery: {eureka: {urls: ["https://me:a/98765@host/eureka"]}}'],
+    ['a password with a blank', 'discovery: {eureka: {urls: ["https://me:98765 a@host/eureka"]}}'],
+    [
+      'passwords in a list that is none',
+      'discovery: {eureka: {urls: "https://me:98765@a/eureka,https://me:98765@b/eureka"}}',
+    ],
     ['a key pasted where its path belongs', 'discovery: {consul: {tls: {key: "-----BEGIN\\n98765"}}}'],
   ])('%s', (_, yaml) => {
     const lines = problemsOf(yaml)
