@@ -45,7 +45,7 @@ function showFound(path: KeyPath, value: unknown): string {
 }
 
 /** Misspelled keys count too: `tokn: 1234` must not end up in a log. */
-const secretKey = /to?ke?n|secret|passw|credential|auth/i
+const secretKey = /to?ke?n|secret|pass|pwd|pem|digest|credential|auth|keydata/i
 
 function maySecret(path: KeyPath, value: unknown): boolean {
   const key = String(path.at(-1) ?? '')
@@ -60,8 +60,8 @@ function hideNested(key: string, value: unknown): unknown {
 
 /**
  * A text that is a URL, or meant to be one, with user and password as `***`. Up to the last `@` of all: a password may have
- * one in it, and one with a slash or a blank makes no URL, but is no less secret. With several URLs only the last host stays.
+ * one in it, and with a slash or a blank it makes no URL, but is no less secret. Of several URLs only the last host stays.
  */
 export function withoutCredentials(text: string): string {
-  return text.replace(/\/\/.*@/s, '//***@')
+  return text.replace(/^([a-z]*:?\/\/)?.*@/is, '$1***@')
 }
