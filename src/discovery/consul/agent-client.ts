@@ -12,6 +12,7 @@ import {
   type RequestOptions,
 } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { withoutSecrets } from '../hidden.ts'
 import type { Mishap } from './consul-failure.ts'
 import type { ConsulOptions } from './consul-source.ts'
 
@@ -73,7 +74,7 @@ export function agentClient(agent: AgentAddress): AgentClient {
   const prefix = base.href.replace(/\/+$/, '')
 
   /** An answer may quote what it was asked with. */
-  const hide = (text: string) => (agent.token ? text.replaceAll(agent.token, '<token>') : text)
+  const hide = (text: string) => withoutSecrets(text, { '<token>': agent.token })
 
   function open(path: string, options: RequestOptions): ClientRequest {
     const url = new URL(`${prefix}${path}`)

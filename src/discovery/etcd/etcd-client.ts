@@ -7,6 +7,7 @@
 
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { withoutSecrets } from '../hidden.ts'
 import { type EtcdMishap, isAuthOff, wantsNewToken } from './etcd-failure.ts'
 import { decodeToken } from './etcd-messages.ts'
 
@@ -78,8 +79,7 @@ export function etcdClient(access: EtcdAccess, { connectMs, deadlineMs }: EtcdDe
   let isKnown = user === null
 
   function hide(text: string): string {
-    const bare = password ? text.replaceAll(password, '<password>') : text
-    return token === null ? bare : bare.replaceAll(token, '<token>')
+    return withoutSecrets(text, { '<password>': password, '<token>': token })
   }
 
   function open(member: URL, path: EtcdPath, options: RequestOptions): ClientRequest {
