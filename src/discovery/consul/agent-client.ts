@@ -115,7 +115,7 @@ export function agentClient(agent: AgentAddress): AgentClient {
         request.on('error', (error: NodeJS.ErrnoException) => broken(error.code ?? '', error.message))
         request.on('response', (response) => {
           const { statusCode: status = 0 } = response
-          const told = wantedHeaders === undefined ? {} : { headers: picked(response.headers, wantedHeaders) }
+          const told = wantedHeaders === undefined ? {} : { headers: picked(response.headers, wantedHeaders, hide) }
           read(response, maxAnswerBytes).then(
             (answer) => settle({ kind: 'answered', status, text: hide(answer), ...told }),
             (error: NodeJS.ErrnoException) => broken(error.code ?? '', error.message),
@@ -140,10 +140,14 @@ async function read(response: IncomingMessage, maxBytes: number): Promise<string
   return Buffer.concat(pieces).toString('utf8')
 }
 
-function picked(headers: IncomingHttpHeaders, names: readonly string[]): Record<string, string> {
+function picked(
+  headers: IncomingHttpHeaders,
+  names: readonly string[],
+  hide: (text: string) => string,
+): Record<string, string> {
   const found = names.flatMap((name) => {
     const value = headers[name]
-    return typeof value === 'string' ? [[name, value] as const] : []
+    return typeof value === 'string' ? [[name, hide(value)] as const] : []
   })
   return Object.fromEntries(found)
 }

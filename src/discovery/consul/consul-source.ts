@@ -218,7 +218,8 @@ function makeRequests(client: Client, where: string, token: string | null, timin
   const hide = (text: string) => withoutSecrets(text, { '<token>': token })
 
   function fail(mishap: Mishap): Answer {
-    const hidden = 'body' in mishap ? { ...mishap, body: hide(mishap.body) } : mishap
+    const bare = 'body' in mishap ? { ...mishap, body: hide(mishap.body) } : mishap
+    const hidden = 'contentType' in bare ? { ...bare, contentType: hide(bare.contentType) } : bare
     return { kind: 'failed', failure: failureOf(hidden, where) }
   }
 

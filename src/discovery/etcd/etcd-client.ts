@@ -9,7 +9,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage, type 
 import { request as httpsRequest } from 'node:https'
 import { withoutSecrets } from '../hidden.ts'
 import { type EtcdMishap, isAuthOff, wantsNewToken } from './etcd-failure.ts'
-import { decodeToken } from './etcd-messages.ts'
+import { decodeRefusal, decodeToken } from './etcd-messages.ts'
 
 export interface EtcdAccess {
   /** null: no user; requests carry no token. */
@@ -82,6 +82,12 @@ export function etcdClient(access: EtcdAccess, { connectMs, deadlineMs }: EtcdDe
     return withoutSecrets(text, { '<password>': password, '<token>': token })
   }
 
+  /** Its words are looked at once they are decoded: escaped, they may quote what was escaped already. */
+  function hidden(refusal: string): string {
+    const words = decodeRefusal(refusal)
+    return words === '' ? hide(refusal) : JSON.stringify({ message: hide(words) })
+  }
+
   function open(member: URL, path: EtcdPath, options: RequestOptions): ClientRequest {
     const url = new URL(`${member.origin}${member.pathname.replace(/\/+$/, '')}${path}`)
     return member.protocol === 'https:' ? httpsRequest(url, { ...options, ...pem }) : httpRequest(url, options)
@@ -140,7 +146,7 @@ export function etcdClient(access: EtcdAccess, { connectMs, deadlineMs }: EtcdDe
           status === 200
             ? take(answer, punctual)
             : readAll(answer, MAX_REFUSAL_BYTES).then((refusal) =>
-                failed({ kind: 'status', status, body: hide(refusal) }),
+                failed({ kind: 'status', status, body: hidden(refusal) }),
               )
         taken.then(settle, (error: NodeJS.ErrnoException) => settle(broken(error)))
       })
