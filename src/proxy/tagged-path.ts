@@ -53,8 +53,10 @@ function firstFault(route: TagRoute, origin: string, path: string, pathEnd: numb
   const segmentEnd = route.path.endsWith('/') ? route.path.length - 1 : route.path.length
   const own = faultIn(restBehind(segmentEnd), true)
   if (own !== null) return own
-  for (const { strip } of route.ways) {
-    const fault = path.startsWith(strip) ? faultIn(restBehind(strip.length)) : null
+  const strips = new Set(route.ways.map(({ strip }) => strip))
+  for (const strip of strips) {
+    // Where nothing is cut off it has been judged already.
+    const fault = strip !== '' && path.startsWith(strip) ? faultIn(restBehind(strip.length)) : null
     if (fault !== null) return fault
   }
   return null
