@@ -17,7 +17,7 @@ export function taggedRouteOf(target: string, rawHeaders: readonly string[], tab
   if (origin === null) return null
   const queryStart = origin.indexOf('?')
   const pathEnd = queryStart < 0 ? origin.length : queryStart
-  const path = plain ? origin : decoded(origin.slice(0, pathEnd))
+  const path = plain ? origin : decoded(origin.slice(0, Math.min(pathEnd, mostOfInterest)))
   const route = table.find(table.hasHosts ? hostOf(rawHeaders) : '', path)
   if (route === null) return null
 
@@ -61,6 +61,9 @@ function firstFault(route: TagRoute, origin: string, path: string, pathEnd: numb
   }
   return null
 }
+
+/** No claim has a path of more than 255 characters, each of which may be sent as three. */
+const mostOfInterest = 3 * 255
 
 const escaped = /%([0-9a-f]{2})/gi
 

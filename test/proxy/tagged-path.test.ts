@@ -50,6 +50,12 @@ describe('what an endpoint sees', () => {
     expect(taggedRouteOf('/foo', [], table)).toMatchObject({ service: '/foo' })
   })
 
+  test('the longest claim there may be is found, though each character of it is sent as three', () => {
+    const longest = `/${'a'.repeat(254)}`
+    const found = taggedRouteOf(`/${'%61'.repeat(254)}%2F%61?b`, [], routeTable([route('/a'), route(longest, longest)]))
+    expect(found).toMatchObject({ service: longest, target: '/%2F%61?b' })
+  })
+
   test('endpoints that want it otherwise see it otherwise', () => {
     const [asItIs, cut] = [
       { strip: '', prepend: '' },
