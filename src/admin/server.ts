@@ -90,7 +90,8 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
     if (caller.kind === 'refused') {
       const { status, why, from } = caller
       deps.onRefused?.(from, why)
-      const refusal = problem(status, STATUS_CODES[status] ?? '', why)
+      // A fleet without the token would else fill the listener with idle connections, and lock those out who have it.
+      const refusal = { ...problem(status, STATUS_CODES[status] ?? '', why), isLast: true } as const
       return status === 401 ? { ...refusal, authenticate: 'Bearer' } : refusal
     }
     const body = await readBody(request, maxBytes)

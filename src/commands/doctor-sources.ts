@@ -104,7 +104,7 @@ async function follow(source: Followed, config: Config, rules: CatalogRules): Pr
   const places = placesOf(source, config)
   const { catalog, failures } = await readSource(() => sourceOf(unruled(source, config), deps), places.length)
   const [registry] = await Promise.all([registryOf(source, config, catalog === null)])
-  const from = withoutCredentials(places.join(', '))
+  const from = places.join(', ')
   const base = { ...quiet, source, from, registry, agentIsHere: places.every(isHere) }
   if (catalog === null) {
     const told = {
@@ -132,9 +132,9 @@ async function follow(source: Followed, config: Config, rules: CatalogRules): Pr
 function placesOf(source: Followed, { discovery }: Config): readonly string[] {
   switch (source) {
     case 'eureka':
-      return discovery.eureka.urls
+      return discovery.eureka.urls.map(withoutCredentials)
     case 'etcd':
-      return discovery.etcd.endpoints
+      return discovery.etcd.endpoints.map(withoutCredentials)
     case 'zookeeper': {
       const { servers = [] } = parseConnectString(discovery.zookeeper.connect) ?? {}
       return servers.map(({ address, port }) => `${address.includes(':') ? `[${address}]` : address}:${port}`)

@@ -126,7 +126,7 @@ function readTls(section: string, named: ReadTls, merged: Merged, name: string |
       if (text?.includes('-----BEGIN ')) return text
       return complain('must be the path of a PEM file, of at most 1MiB')
     } catch (error) {
-      return complain(`cannot be read: ${given.includes('\n') ? 'it is no path' : reasonOf(error)}`)
+      return complain(`cannot be read: ${/\n|-----BEGIN/.test(given) ? 'it is no path' : reasonOf(error)}`)
     }
   }
   return { ca: read('ca'), cert: read('cert'), key: read('key') }

@@ -41,12 +41,11 @@ function showFound(path: KeyPath, value: unknown): string {
     // YAML aliases can build a value that contains itself.
     text = 'a value that contains itself'
   }
-  const shown = withoutCredentials(text)
-  return shown.length <= longest ? shown : `${shown.slice(0, longest)}…`
+  return text.length <= longest ? text : `${text.slice(0, longest)}…`
 }
 
 /** Misspelled keys count too: `tokn: 1234` must not end up in a log. */
-const secretKey = /to?ke?n|secret|passw|credential|auth/i
+const secretKey = /to?ke?n|secret|pass|pwd|pem|digest|credential|auth|keydata/i
 
 function maySecret(path: KeyPath, value: unknown): boolean {
   const key = String(path.at(-1) ?? '')
@@ -55,10 +54,14 @@ function maySecret(path: KeyPath, value: unknown): boolean {
 }
 
 function hideNested(key: string, value: unknown): unknown {
-  return key !== '' && maySecret([key], value) ? '***' : value
+  if (key !== '' && maySecret([key], value)) return '***'
+  return typeof value === 'string' ? withoutCredentials(value) : value
 }
 
-/** A URL, or a text with URLs in it, with user and password as `***`. */
+/**
+ * A text that is a URL, or meant to be one, with user and password as `***`. Up to the last `@` of all: a password may have
+ * one in it, and with a slash or a blank it makes no URL, but is no less secret. Of several URLs only the last host stays.
+ */
 export function withoutCredentials(text: string): string {
-  return text.replace(/\/\/[^/@\s"]+@/g, '//***@')
+  return text.replace(/^([a-z]*:?\/\/)?.*@/is, '$1***@')
 }

@@ -26,13 +26,22 @@ export function readYaml(text: string, lines?: LineCounter): Yaml {
     const document = parseDocument(text, { ...counter, prettyErrors: false, logLevel: 'error' })
     const faults = [...document.errors, ...document.warnings]
     if (faults.length > 0) {
-      return { kind: 'broken', faults: faults.map(({ message, pos }) => ({ message, offset: pos[0] })) }
+      return {
+        kind: 'broken',
+        faults: faults.map(({ message, pos }) => ({ message: unquoted(message), offset: pos[0] })),
+      }
     }
     return { kind: 'read', value: document.toJS({ maxAliasCount: 100 }), contents: document.contents }
   } catch (error) {
     // Aliases that multiply are only noticed when the value is made.
-    return broken(`cannot be understood: ${error instanceof Error ? error.message : String(error)}`)
+    return broken(`cannot be understood: ${unquoted(error instanceof Error ? error.message : String(error))}`)
   }
+}
+
+/** The parser quotes what it takes for a tag, an alias or a header: `password: *abc` is all three, but for the quotes. */
+function unquoted(message: string): string {
+  const known = message.replace(/(\btag|\balias[^:]*|\bextra characters): .*$/s, '$1').replace(/!\S+/g, '!…')
+  return known === message ? message : `${known}; a value that starts with *, ! or | needs quotes`
 }
 
 interface Token {

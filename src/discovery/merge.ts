@@ -44,10 +44,15 @@ export function mergeService(parts: readonly Part[]): CatalogService {
   for (const { source, service } of parts) {
     for (const said of service.absent) {
       // Another one's word; the same source's is about a second instance there.
-      const isIn = endpoints.get(said.address)?.sources?.includes(source) === false
-      if (isIn) continue
+      const place = endpoints.get(said.address)
+      if (place?.sources?.includes(source) === false) {
+        // It is in by another one's word, and so it is on the routes that only this one knows of.
+        if (said.claims !== undefined) endpoints.set(place.id, { claims: said.claims, ...place })
+        continue
+      }
       const key = JSON.stringify([said.instance, said.address, said.reason, said.agentLost, said.unread])
-      absent.set(key, { ...said, sources: [...(absent.get(key)?.sources ?? []), source] })
+      const known = absent.get(key)
+      absent.set(key, { ...known, ...said, sources: [...(known?.sources ?? []), source] })
     }
   }
   return { endpoints: [...endpoints.values()].sort(compareEndpoints), absent: [...absent.values()] }

@@ -17,7 +17,7 @@ export function taggedRouteOf(target: string, rawHeaders: readonly string[], tab
   if (origin === null) return null
   const queryStart = origin.indexOf('?')
   const pathEnd = queryStart < 0 ? origin.length : queryStart
-  const path = plain ? origin : decoded(origin.slice(0, pathEnd))
+  const path = plain ? origin : decoded(origin.slice(0, Math.min(pathEnd, mostOfInterest)))
   const route = table.find(table.hasHosts ? hostOf(rawHeaders) : '', path)
   if (route === null) return null
 
@@ -44,15 +44,26 @@ function along(
 
 const slash = 0x2f
 
-/** A strip may be longer than the route's path: then what is behind that is judged, too. */
+/**
+ * A route may end in the middle of a segment. That segment is the route's all the same: behind `/foo`, `/foobar/..` leaves it.
+ * A strip may be longer than the route's path, and what is behind it is a path of its own: that is judged, too.
+ */
 function firstFault(route: TagRoute, origin: string, path: string, pathEnd: number): string | null {
-  const strips = route.ways.map(({ strip }) => strip).filter((strip) => path.startsWith(strip))
-  for (const prefix of [route.path, ...strips]) {
-    const fault = faultIn(origin.slice(lengthAsSent(origin, prefix.length), pathEnd))
+  const restBehind = (length: number) => origin.slice(lengthAsSent(origin, length), pathEnd)
+  const segmentEnd = route.path.endsWith('/') ? route.path.length - 1 : route.path.length
+  const own = faultIn(restBehind(segmentEnd), true)
+  if (own !== null) return own
+  const strips = new Set(route.ways.map(({ strip }) => strip))
+  for (const strip of strips) {
+    // Where nothing is cut off it has been judged already.
+    const fault = strip !== '' && path.startsWith(strip) ? faultIn(restBehind(strip.length)) : null
     if (fault !== null) return fault
   }
   return null
 }
+
+/** No claim has a path of more than 255 characters, each of which may be sent as three. */
+const mostOfInterest = 3 * 255
 
 const escaped = /%([0-9a-f]{2})/gi
 

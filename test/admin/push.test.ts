@@ -109,6 +109,15 @@ describe('a service', () => {
     )
     expect(answer).toMatch(/^HTTP\/1\.1 201 .*\r\nConnection: close\r\n/s)
   })
+
+  it.each([
+    [401, 'Authorization: Bearer wrong'],
+    [403, 'X-Forwarded-For: 10.0.0.1'],
+  ])('keeps none either when it is refused with %i, for it comes again', async (status, header) => {
+    const { port } = await startPush()
+    const answer = await raw(port, `PUT /api/catalog/web/a HTTP/1.1\r\nHost: localhost\r\n${header}\r\n\r\n`)
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} .*\r\nConnection: close\r\n`, 's'))
+  })
 })
 
 describe('is refused, with the cure, and changes nothing:', () => {
@@ -117,6 +126,7 @@ describe('is refused, with the cure, and changes nothing:', () => {
     ['no body', 'web/a', undefined, 400, 'Port is missing: an integer from 1 to 65535'],
     ['no JSON', 'web/a', '{', 400, 'The body is not JSON. Nothing was changed. A body is like { "address"'],
     ['a service that cannot be routed', 'a%2Fb/a', web, 400, `The service's name "a/b" must be printable`],
+    ['a service with a backslash', 'a%5Cb/a', web, 400, `and without a backslash`],
     ['a service of dots', '%2E%2E%2F/a', web, 400, 'name "../" must be'],
     ['an id that is empty', 'web/', web, 400, 'The id "" must be'],
     ['an id with a line break', 'web/a%0Ab', web, 400, 'The id "a\\nb" must be'],

@@ -184,12 +184,36 @@ describe('no problem shows a secret', () => {
     ['a misspelled token', 'discovery: {consul: {tokn: "98765"}}'],
     ['a token in the wrong section', 'listen: {consul: {token: "98765"}}'],
     ['a password in an address', 'discovery: {consul: {address: "https://me:98765@host"}}'],
+    ['a password with an @ in an address', 'discovery: {consul: {address: "https://me:9@98765@host"}}'],
+    ['a password with a quote', `discovery: {etcd: {endpoints: ['https://me:"98765@host']}}`],
+    ['a password with a slash', 'discovery: {eureka: {urls: ["https://me:a/98765@host/eureka"]}}'],
+    ['a password with a blank', 'discovery: {eureka: {urls: ["https://me:98765 a@host/eureka"]}}'],
+    [
+      'passwords in a list that is none',
+      'discovery: {eureka: {urls: "https://me:98765@a/eureka,https://me:98765@b/eureka"}}',
+    ],
+    ['an address without its scheme', 'discovery: {etcd: {endpoints: ["me:98765@host:2379"]}}'],
+    ['a password that no address of ZooKeeper has', 'discovery: {zookeeper: {connect: "me:98765@host:2181"}}'],
+    ['a password under another name', 'discovery: {etcd: {pass: "98765", pwd: "98765"}}'],
+    [
+      'a key pasted into one line where its path belongs',
+      'discovery: {etcd: {tls: {key: "-----BEGIN 98765", cert: c}}}',
+    ],
     ['a key pasted where its path belongs', 'discovery: {consul: {tls: {key: "-----BEGIN\\n98765"}}}'],
   ])('%s', (_, yaml) => {
     const lines = problemsOf(yaml)
     expect(lines.join('\n')).toContain('***')
     expect(lines.join('\n')).not.toContain('98765')
   })
+
+  test.each(['*98765', '!98765', '!!98765', '!98765!', '!<98765>', '|98765', '>98765'])(
+    'nor does the parser: a password without the quotes that it needs, %s',
+    (password) => {
+      const [line = '', ...more] = problemsOf(`discovery:\n  etcd:\n    password: ${password}\n`)
+      expect(line).toContain('needs quotes')
+      expect([line, ...more].join('\n')).not.toContain('98765')
+    },
+  )
 
   test('and a long value is cut', () => {
     expect(problemsOf(`engine: ${'x'.repeat(500)}`)[0]?.length).toBeLessThan(200)

@@ -48,6 +48,18 @@ describe('the redacted config', () => {
       },
     })
   })
+
+  test.each(['me:a98765@host', 'me:9@98765@host', 'me:"98765@host', "me:'98765@host", '98765@host'])(
+    'has nothing of the credentials in the URL of a server: %s',
+    (authority) => {
+      const { discovery } = configOf(
+        JSON.stringify({ discovery: { eureka: { urls: [`http://${authority}/eureka`] } } }),
+      )
+      expect(new URL(discovery.eureka.urls[0] ?? '').hostname).toBe('host')
+      const shown = redactedConfig({ ...configOf(''), discovery })
+      expect(shown).toMatchObject({ discovery: { eureka: { urls: ['http://***@host/eureka'] } } })
+    },
+  )
 })
 
 describe('a change needs a restart', () => {

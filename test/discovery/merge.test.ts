@@ -47,6 +47,14 @@ describe('one service of two sources', () => {
     expect(endpoints.map((each) => each.claims)).toEqual([claims, claims])
   })
 
+  test('has the routes too that are claimed by who says that the place, or the instance, is out', () => {
+    const claims = [{ host: '', path: '/a', strip: '', prepend: '', share: null, refused: null }]
+    const claimed = (port: number) => ({ ...out(port, 'down'), claims })
+    const { endpoints, absent } = both(service([], [claimed(1), claimed(2)]), service([at(1)], [out(2, 'down')]))
+    expect(endpoints).toEqual([{ ...at(1), claims, sources: ['eureka'] }])
+    expect(absent).toEqual([{ ...claimed(2), sources: ['consul', 'eureka'] }])
+  })
+
   test('doubts a place only if all who name it do', () => {
     const doubted = true as const
     const { endpoints } = both(

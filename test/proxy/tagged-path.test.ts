@@ -37,6 +37,9 @@ describe('what an endpoint sees', () => {
     ['matched as it reads, forwarded as it was written', '/%63ut%2Fa%20b', '/cut/', '/%2Fa%20b', '/%63ut'],
     ['absolute form', 'http://x/foo', '/foo', '/foo', ''],
     ['dots that stay inside', '/foo/a/../b', '/foo', '/foo/a/../b', ''],
+    ['dots that stay inside, behind a longer segment', '/foobar/a/../b', '/foo', '/foobar/a/../b', ''],
+    ['dots that stay inside a route that ends with a slash', '/cut/a/../b', '/cut/', '/a/../b', '/cut'],
+    ['dots at the end of a name', '/foo..', '/foo', '/foo..', ''],
   ])('%s: %s', (_, target, service, rest, prefix) => {
     expect(of(target)).toEqual({ kind: 'route', service, target: rest, prefix })
   })
@@ -45,6 +48,12 @@ describe('what an endpoint sees', () => {
     expect(of('/app/a', 'H.example')).toMatchObject({ service: 'h.example/', target: '/a', prefix: '/app' })
     expect(of('/app/a', 'other')).toBeNull()
     expect(taggedRouteOf('/foo', [], table)).toMatchObject({ service: '/foo' })
+  })
+
+  test('the longest claim there may be is found, though each character of it is sent as three', () => {
+    const longest = `/${'a'.repeat(254)}`
+    const found = taggedRouteOf(`/${'%61'.repeat(254)}%2F%61?b`, [], routeTable([route('/a'), route(longest, longest)]))
+    expect(found).toMatchObject({ service: longest, target: '/%2F%61?b' })
   })
 
   test('endpoints that want it otherwise see it otherwise', () => {
@@ -78,6 +87,11 @@ describe('a request that leaves its route, or could be read in two ways, is refu
     '/foo/%zz',
     '/foo/%00',
     '/foo/%c0%ae',
+    // A segment that the route ends in the middle of is the route's own: behind it `..` leaves the route.
+    '/foobar/../admin',
+    '/foobar%2f..%2fadmin',
+    '/part/offer/../admin',
+    '/cut%2fa/../../admin',
     // Inside of the route, but not behind what is cut off.
     '/deep/er/../../x',
     '/deep/er/../x',
@@ -90,6 +104,28 @@ describe('a request that leaves its route, or could be read in two ways, is refu
     (target) => {
       expect(of(target)).toBeNull()
     },
+  )
+})
+
+test('whatever is forwarded as it came is still on its route once dots are resolved', () => {
+  const piece = fc.constantFrom('/foo', '/', '..', '%2e', '%2F', '.', 'a', ';x', '%66oo', '%5c')
+  const target = fc.array(piece, { maxLength: 8 }).map((list) => `/foo${list.join('')}`)
+  fc.assert(
+    fc.property(target, (sent) => {
+      const found = of(sent)
+      if (found?.kind !== 'route') return
+      expect(found.target).toBe(sent)
+      for (const read of [sent.replace(/%2e/gi, '.'), decodeURIComponent(sent).replaceAll('\\', '/')]) {
+        const kept: string[] = []
+        for (const segment of read.replaceAll('%66', 'f').split('/')) {
+          const name = segment.replace(/;.*/, '')
+          if (name === '..') kept.pop()
+          else if (name !== '.' && name !== '') kept.push(name)
+        }
+        expect(`/${kept.join('/')}`).toMatch(/^\/foo/)
+      }
+    }),
+    { numRuns: 2_000 },
   )
 })
 

@@ -12,6 +12,7 @@ import {
   type RequestOptions,
 } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { withoutSecrets } from '../hidden.ts'
 import type { Mishap } from './consul-failure.ts'
 import type { ConsulOptions } from './consul-source.ts'
 
@@ -73,7 +74,7 @@ export function agentClient(agent: AgentAddress): AgentClient {
   const prefix = base.href.replace(/\/+$/, '')
 
   /** An answer may quote what it was asked with. */
-  const hide = (text: string) => (agent.token ? text.replaceAll(agent.token, '<token>') : text)
+  const hide = (text: string) => withoutSecrets(text, { '<token>': agent.token })
 
   function open(path: string, options: RequestOptions): ClientRequest {
     const url = new URL(`${prefix}${path}`)
@@ -114,7 +115,7 @@ export function agentClient(agent: AgentAddress): AgentClient {
         request.on('error', (error: NodeJS.ErrnoException) => broken(error.code ?? '', error.message))
         request.on('response', (response) => {
           const { statusCode: status = 0 } = response
-          const told = wantedHeaders === undefined ? {} : { headers: picked(response.headers, wantedHeaders) }
+          const told = wantedHeaders === undefined ? {} : { headers: picked(response.headers, wantedHeaders, hide) }
           read(response, maxAnswerBytes).then(
             (answer) => settle({ kind: 'answered', status, text: hide(answer), ...told }),
             (error: NodeJS.ErrnoException) => broken(error.code ?? '', error.message),
@@ -139,10 +140,14 @@ async function read(response: IncomingMessage, maxBytes: number): Promise<string
   return Buffer.concat(pieces).toString('utf8')
 }
 
-function picked(headers: IncomingHttpHeaders, names: readonly string[]): Record<string, string> {
+function picked(
+  headers: IncomingHttpHeaders,
+  names: readonly string[],
+  hide: (text: string) => string,
+): Record<string, string> {
   const found = names.flatMap((name) => {
     const value = headers[name]
-    return typeof value === 'string' ? [[name, value] as const] : []
+    return typeof value === 'string' ? [[name, hide(value)] as const] : []
   })
   return Object.fromEntries(found)
 }

@@ -9,6 +9,7 @@ import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, type Requ
 import { Agent as HttpsAgent } from 'node:https'
 import Consul from 'consul'
 import type { Logger } from 'pino'
+import { withoutSecrets } from '../hidden.ts'
 import { type CatalogSource, nothingRead } from '../source.ts'
 import { AILING_FILTER } from './consul-checks.ts'
 import { failureOf, type Mishap } from './consul-failure.ts'
@@ -214,10 +215,11 @@ function makeRequests(client: Client, where: string, token: string | null, timin
   }
 
   /** An answer may quote what it was asked with: the token must not get into a log this way. */
-  const hide = (text: string) => (token === null || token === '' ? text : text.replaceAll(token, '<token>'))
+  const hide = (text: string) => withoutSecrets(text, { '<token>': token })
 
   function fail(mishap: Mishap): Answer {
-    const hidden = 'body' in mishap ? { ...mishap, body: hide(mishap.body) } : mishap
+    const bare = 'body' in mishap ? { ...mishap, body: hide(mishap.body) } : mishap
+    const hidden = 'contentType' in bare ? { ...bare, contentType: hide(bare.contentType) } : bare
     return { kind: 'failed', failure: failureOf(hidden, where) }
   }
 

@@ -7,8 +7,9 @@
 
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { withoutSecrets } from '../hidden.ts'
 import { type EtcdMishap, isAuthOff, wantsNewToken } from './etcd-failure.ts'
-import { decodeToken } from './etcd-messages.ts'
+import { decodeRefusal, decodeToken } from './etcd-messages.ts'
 
 export interface EtcdAccess {
   /** null: no user; requests carry no token. */
@@ -78,8 +79,13 @@ export function etcdClient(access: EtcdAccess, { connectMs, deadlineMs }: EtcdDe
   let isKnown = user === null
 
   function hide(text: string): string {
-    const bare = password ? text.replaceAll(password, '<password>') : text
-    return token === null ? bare : bare.replaceAll(token, '<token>')
+    return withoutSecrets(text, { '<password>': password, '<token>': token })
+  }
+
+  /** Its words are looked at once they are decoded: escaped, they may quote what was escaped already. */
+  function hidden(refusal: string): string {
+    const words = decodeRefusal(refusal)
+    return words === '' ? hide(refusal) : JSON.stringify({ message: hide(words) })
   }
 
   function open(member: URL, path: EtcdPath, options: RequestOptions): ClientRequest {
@@ -140,7 +146,7 @@ export function etcdClient(access: EtcdAccess, { connectMs, deadlineMs }: EtcdDe
           status === 200
             ? take(answer, punctual)
             : readAll(answer, MAX_REFUSAL_BYTES).then((refusal) =>
-                failed({ kind: 'status', status, body: hide(refusal) }),
+                failed({ kind: 'status', status, body: hidden(refusal) }),
               )
         taken.then(settle, (error: NodeJS.ErrnoException) => settle(broken(error)))
       })

@@ -5,6 +5,7 @@
 
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { withoutSecrets } from '../hidden.ts'
 import type { EurekaMishap } from './eureka-failure.ts'
 
 export type EurekaReply =
@@ -73,7 +74,7 @@ export function eurekaServer(url: string, access: EurekaAccess, deadlines: Eurek
 
   // Not of a whole answer: a password may be a word that is in every one.
   const hide = (text: string) =>
-    password === '' ? text : text.replaceAll(basic, '<credentials>').replaceAll(password, '<password>')
+    password === '' ? text : withoutSecrets(text, { '<credentials>': basic, '<password>': password })
 
   function open(path: string, options: RequestOptions): ClientRequest {
     const target = `${where}${path}`

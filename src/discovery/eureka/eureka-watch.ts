@@ -100,7 +100,7 @@ export function eurekaWatch(
         return decoded
       case 'foreign': {
         const body = server.hide(reply.text.slice(0, 1000))
-        return { kind: 'failed', mishap: { kind: 'foreign', contentType: reply.contentType, body } }
+        return { kind: 'failed', mishap: { kind: 'foreign', contentType: server.hide(reply.contentType), body } }
       }
       case 'unreadable':
         return { kind: 'failed', mishap: { kind: 'shape', message: server.hide(decoded.message) } }

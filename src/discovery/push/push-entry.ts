@@ -66,7 +66,10 @@ export interface Written {
 export function judgeNames(service: string, id: string): string[] {
   const what = 'must be printable and without a slash, not empty, and neither "." nor ".."'
   const problems: string[] = []
-  if (!isNameable(service)) problems.push(`the service's name ${quoted(service)} ${what}; at most 255 characters`)
+  // In the target of a request a backslash is nobody's: some servers take it for a slash.
+  if (!isNameable(service) || service.includes('\\')) {
+    problems.push(`the service's name ${quoted(service)} ${what}, and without a backslash; at most 255 characters`)
+  }
   if (!isNameable(id) || id.length > MAX_ID_LENGTH) {
     problems.push(`the id ${quoted(id)} ${what}; at most ${MAX_ID_LENGTH} characters`)
   }

@@ -727,7 +727,7 @@ describe('beside the catalog', () => {
     consul.misbehave = (request, answer) => {
       if (request.service === null) return false
       if (ofWeb(request)) chatty(answer.writeHead(403))
-      else chatty(answer.writeHead(200, { 'content-type': 'text/html' }))
+      else chatty(answer.writeHead(200, { 'content-type': `text/${token}` }))
       return true
     }
     follow({ token })

@@ -363,4 +363,12 @@ describe('a user', () => {
     await told(/ended the watch/)
     expect(JSON.stringify([followed.errors, followed.logged])).not.toMatch(/pass-w0rd|token\.1/)
   })
+
+  test('is not told either by a server that quotes in JSON the JSON that it was sent', async () => {
+    etcd.misbehave = ({ path, body }, answer) =>
+      path.endsWith('authenticate') && answer.writeHead(401).end(JSON.stringify({ message: JSON.stringify(body) }))
+    follow(quick, { user: 'me', password: 'pass"w0rd' })
+    await told(/"password":"<password>"/)
+    expect(JSON.stringify([followed.errors, followed.logged])).not.toMatch(/w0rd/)
+  })
 })

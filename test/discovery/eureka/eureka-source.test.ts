@@ -313,7 +313,9 @@ test('credentials are sent, and shown nowhere, though an answer quotes them; a w
   for (const status of [401, 200]) {
     const { length } = quoting.errors
     eureka.misbehave = (_, answer, { headers }) =>
-      answer.writeHead(status, { 'content-type': 'text/plain' }).end(`no: ${headers.authorization} is top secret`)
+      answer
+        .writeHead(status, { 'content-type': 'text/plain; of=top%20secret' })
+        .end(`no: ${headers.authorization} is top secret`)
     await waitFor('it is told', () =>
       quoting.errors.slice(length).some(({ message }) => message.includes(`${status === 401 ? 401 : 'plain'}`)),
     )
