@@ -11,6 +11,8 @@ export type DnsMishap =
   | { readonly kind: 'malformed'; readonly why: string }
   /** The answer says that it is not whole, and there is none over TCP. */
   | { readonly kind: 'cut-off'; readonly why: string }
+  /** It neither has the zone nor asks who has it: that it names no record says nothing (RFC 2308 section 2.2.1). */
+  | { readonly kind: 'referral' }
   | { readonly kind: 'no-resolver' }
 
 const RCODES: Readonly<Record<number, string>> = {
@@ -52,6 +54,12 @@ export function dnsFailure(mishap: DnsMishap, resolver: string): Failure {
         speed: 'wrong',
         message: `the answer of ${resolver} is cut off, and over TCP there is none: ${printable(mishap.why, 120)}`,
         cure: `let TCP to ${resolver} through: part of an answer is not taken for all of it`,
+      }
+    case 'referral':
+      return {
+        speed: 'wrong',
+        message: `${resolver} does not know the name and does not ask others`,
+        cure: 'set discovery.dns.resolvers to one that resolves names for its clients, or to one that has the zone',
       }
     case 'no-resolver':
       return {
