@@ -20,6 +20,7 @@ import { type Oddity, oddityFilter } from '../oddity.ts'
 import { type BucketRule, backoffMs, type FailureSpeed, fullBucket, takeToken } from '../pace.ts'
 import { nothingRead, type SourceListeners, type SourceView } from '../source.ts'
 import { teller } from '../teller.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { type DecodedAnswer, decodeAnswer } from './eureka-answer.ts'
 import type { EurekaServer } from './eureka-client.ts'
 import { type EurekaMishap, eurekaFailure } from './eureka-failure.ts'
@@ -225,7 +226,13 @@ export function eurekaWatch(
       const either = AbortSignal.any([stop, signal])
       if (either.aborted) return false
       try {
-        return (await inTurn(() => round(true, either))) === 'read' && tell.flush()
+        // Whose turn it is may take long, and cannot be given up.
+        const read = await untilAborted(
+          inTurn(async () => (either.aborted ? null : round(true, either))),
+          either,
+          null,
+        )
+        return read === 'read' && tell.flush()
       } catch (error) {
         log.error({ err: error }, 'reading Eureka once more failed')
         return false
