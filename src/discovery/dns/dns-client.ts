@@ -112,9 +112,11 @@ function mayLack({ truncated, answers, additional }: DnsMessage): boolean {
 /** That there is no such name is an answer; every other refusal is a failure, and so is the advice to ask elsewhere. */
 function judged(reply: Reply, { type }: Question): Reply {
   if (reply.kind === 'failed') return reply
-  const { rcode, knows, answers } = reply.message
+  const { rcode, truncated, knows, answers } = reply.message
   if (rcode === 3) return reply
   if (rcode !== 0) return { kind: 'failed', mishap: { kind: 'rcode', rcode } }
+  // Over TCP, that is: Consul cuts there, too, what is more than 64 KiB.
+  if (truncated) return { kind: 'failed', mishap: { kind: 'cut-off', why: null } }
   if (knows || answers.some((record) => record.type === type)) return reply
   return { kind: 'failed', mishap: { kind: 'referral' } }
 }

@@ -38,6 +38,7 @@ describe('leaves a service as it was, and says so, when its name', () => {
     ['fails with SERVFAIL', () => ({ rcode: 2 }), /SERVFAIL/],
     ['is REFUSED', () => ({ rcode: 5 }), /REFUSED/],
     ['is answered by who neither knows it nor asks others', () => ({ recursive: false }), /does not ask others/],
+    ['is answered in part, over TCP as well', () => ({ truncated: true }), /is cut off/],
     ['is not answered', () => null, /no answer within 0\.2 s/],
     [
       'is answered with nonsense',
