@@ -54,29 +54,33 @@ async function ask(proxy: ProxyProcess, service = 'web'): Promise<string> {
 const instancesOf = async (proxy: ProxyProcess) =>
   (await proxy.endpoints('web')).map(({ endpoint }) => Number(endpoint.split(':')[1])).sort()
 
-test('the first request after it was pushed is answered, and the first after it was removed is not', () =>
-  scoped(async (scope) => {
-    const { proxy } = await startWorld(scope)
-    expect(await ask(proxy)).toBe('404')
-    const [a, b] = [await startInstance(scope, 'a'), await startInstance(scope, 'b')]
-    expect(await say(proxy, 'PUT', 'web/a', { port: a })).toMatchObject({
-      status: 201,
-      body: { endpoint: `127.0.0.1:${a}`, ttl: '30s' },
-    })
-    expect(await ask(proxy)).toBe('200 a')
-    expect((await say(proxy, 'PUT', 'web/b', { port: b })).status).toBe(201)
-    const served = [await ask(proxy), await ask(proxy), await ask(proxy), await ask(proxy)].sort()
-    expect(served).toEqual(['200 a', '200 a', '200 b', '200 b'])
-    expect((await say(proxy, 'DELETE', 'web/a')).status).toBe(204)
-    expect([await ask(proxy), await ask(proxy)]).toEqual(['200 b', '200 b'])
-    // The last one: nothing holds it back.
-    expect((await say(proxy, 'DELETE', 'web/b')).status).toBe(204)
-    expect(await ask(proxy)).toBe('503')
-    expect((await say(proxy, 'PUT', 'web/a', { port: a })).status).toBe(201)
-    expect(await ask(proxy)).toBe('200 a')
-  }))
+test(
+  'the first request after it was pushed is answered, and the first after it was removed is not',
+  { concurrent: true },
+  () =>
+    scoped(async (scope) => {
+      const { proxy } = await startWorld(scope)
+      expect(await ask(proxy)).toBe('404')
+      const [a, b] = [await startInstance(scope, 'a'), await startInstance(scope, 'b')]
+      expect(await say(proxy, 'PUT', 'web/a', { port: a })).toMatchObject({
+        status: 201,
+        body: { endpoint: `127.0.0.1:${a}`, ttl: '30s' },
+      })
+      expect(await ask(proxy)).toBe('200 a')
+      expect((await say(proxy, 'PUT', 'web/b', { port: b })).status).toBe(201)
+      const served = [await ask(proxy), await ask(proxy), await ask(proxy), await ask(proxy)].sort()
+      expect(served).toEqual(['200 a', '200 a', '200 b', '200 b'])
+      expect((await say(proxy, 'DELETE', 'web/a')).status).toBe(204)
+      expect([await ask(proxy), await ask(proxy)]).toEqual(['200 b', '200 b'])
+      // The last one: nothing holds it back.
+      expect((await say(proxy, 'DELETE', 'web/b')).status).toBe(204)
+      expect(await ask(proxy)).toBe('503')
+      expect((await say(proxy, 'PUT', 'web/a', { port: a })).status).toBe(201)
+      expect(await ask(proxy)).toBe('200 a')
+    }),
+)
 
-test('who falls silent is gone when its time is over, and it is seen why', () =>
+test('who falls silent is gone when its time is over, and it is seen why', { concurrent: true }, () =>
   scoped(async (scope) => {
     const { proxy } = await startWorld(scope)
     const [a, b] = [await startInstance(scope, 'a'), await startInstance(scope, 'b')]
@@ -96,40 +100,45 @@ test('who falls silent is gone when its time is over, and it is seen why', () =>
     const lines = await waitFor('it is logged', () => proxy.logged(gone).length === 2 && proxy.logged(gone))
     expect(lines.map(({ instance }) => instance)).toEqual(['b', 'a'])
     expect((await proxy.admin('/readyz')).text).toMatch(/^fresh\n/)
-  }))
+  }),
+)
 
-test('after kill -9 it is served at once from the snapshot, and is gone unless it is renewed', () =>
-  scoped(async (scope) => {
-    const { proxy, start, snapshot } = await startWorld(scope)
-    const [a, b] = [await startInstance(scope, 'a'), await startInstance(scope, 'b')]
-    await say(proxy, 'PUT', 'web/a', { port: a, ttl: '4s', tags: ['v1'] })
-    await say(proxy, 'PUT', 'web/b', { port: b, ttl: '4s' })
-    await waitFor('both are written', async () => {
-      const text = await readFile(snapshot, 'utf8').catch(() => '')
-      return text.includes('"id":"a"') && text.includes('"id":"b"')
-    })
-    proxy.signal('SIGKILL')
-    await proxy.exited
+test(
+  'after kill -9 it is served at once from the snapshot, and is gone unless it is renewed',
+  { concurrent: true },
+  () =>
+    scoped(async (scope) => {
+      const { proxy, start, snapshot } = await startWorld(scope)
+      const [a, b] = [await startInstance(scope, 'a'), await startInstance(scope, 'b')]
+      await say(proxy, 'PUT', 'web/a', { port: a, ttl: '4s', tags: ['v1'] })
+      await say(proxy, 'PUT', 'web/b', { port: b, ttl: '4s' })
+      await waitFor('both are written', async () => {
+        const text = await readFile(snapshot, 'utf8').catch(() => '')
+        return text.includes('"id":"a"') && text.includes('"id":"b"')
+      })
+      proxy.signal('SIGKILL')
+      await proxy.exited
 
-    const next = await start()
-    expect([await ask(next), await ask(next)].sort()).toEqual(['200 a', '200 b'])
-    // It is known with all that it has said.
-    expect(await say(next, 'PUT', 'web/a', { port: a, ttl: '4s', tags: ['v1'] })).toMatchObject({
-      status: 200,
-      body: { result: 'renewed' },
-    })
-    await waitFor('the one that was not renewed is gone', async () => {
-      await say(next, 'PUT', 'web/a', { port: a, ttl: '4s', tags: ['v1'] })
-      return (await instancesOf(next)).join() === `${a}`
-    })
-    expect(await ask(next)).toBe('200 a')
-    await waitFor('and so it is in the file', async () => !(await readFile(snapshot, 'utf8')).includes('"id":"b"'))
-    next.signal('SIGTERM')
-    expect(await next.exited).toMatchObject({ code: 0 })
-    expect(await readFile(snapshot, 'utf8')).toContain(`{"service":"web","id":"a","address":"127.0.0.1","port":${a},`)
-  }))
+      const next = await start()
+      expect([await ask(next), await ask(next)].sort()).toEqual(['200 a', '200 b'])
+      // It is known with all that it has said.
+      expect(await say(next, 'PUT', 'web/a', { port: a, ttl: '4s', tags: ['v1'] })).toMatchObject({
+        status: 200,
+        body: { result: 'renewed' },
+      })
+      await waitFor('the one that was not renewed is gone', async () => {
+        await say(next, 'PUT', 'web/a', { port: a, ttl: '4s', tags: ['v1'] })
+        return (await instancesOf(next)).join() === `${a}`
+      })
+      expect(await ask(next)).toBe('200 a')
+      await waitFor('and so it is in the file', async () => !(await readFile(snapshot, 'utf8')).includes('"id":"b"'))
+      next.signal('SIGTERM')
+      expect(await next.exited).toMatchObject({ code: 0 })
+      expect(await readFile(snapshot, 'utf8')).toContain(`{"service":"web","id":"a","address":"127.0.0.1","port":${a},`)
+    }),
+)
 
-test('a proxy that was stopped for longer than anybody may be silent has lost nobody', () =>
+test('a proxy that was stopped for longer than anybody may be silent has lost nobody', { concurrent: true }, () =>
   scoped(async (scope) => {
     const { proxy } = await startWorld(scope)
     const ports = [await startInstance(scope, 'a'), await startInstance(scope, 'b')].sort()
@@ -144,9 +153,10 @@ test('a proxy that was stopped for longer than anybody may be silent has lost no
     const [port = 0] = ports
     expect((await say(proxy, 'PUT', `web/${port}`, { port, ttl: '3s' })).body).toMatchObject({ result: 'renewed' })
     await waitFor('whoever stays silent is gone all the same', async () => (await instancesOf(proxy)).length === 0)
-  }))
+  }),
+)
 
-test('what is pushed outlives a config that is read again, and another source', () =>
+test('what is pushed outlives a config that is read again, and another source', { concurrent: true }, () =>
   scoped(async (scope) => {
     const config = (source: string, maxTtl: string) =>
       `discovery: { source: ${source}, push: { maxTtl: ${maxTtl} }, static: { services: { web: ['127.0.0.1:1'] } } }\n`
@@ -169,4 +179,5 @@ test('what is pushed outlives a config that is read again, and another source', 
     await reread('push', '1h', async () => (await instancesOf(proxy)).join() === `${a}`)
     expect(await ask(proxy)).toBe('200 a')
     expect(await put('5m')).toBe(200)
-  }))
+  }),
+)

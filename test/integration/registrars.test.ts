@@ -1,7 +1,7 @@
 /** Is an instance kept in each real registry: not well when it is not, there again when it was forgotten, and gone in the end? */
 
 import { createServer } from 'node:http'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, type TestContext, test } from 'vitest'
 import { createConsulRegistrar } from '../../src/discovery/consul/consul-registrar.ts'
 import { createEtcdRegistrar } from '../../src/discovery/etcd/etcd-registrar.ts'
 import { createEurekaRegistrar } from '../../src/discovery/eureka/eureka-registrar.ts'
@@ -22,10 +22,16 @@ test.runIf(lacksEureka !== null && process.env.CI !== undefined)('there is a Eur
   throw new Error(lacksEureka ?? '')
 })
 
-const cleanups: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
+type Cleanups = (() => Promise<unknown>)[]
+
+/** Whatever is put into the list is done after this test, the last one first: others run at the same time. */
+function cleanupsOf({ onTestFinished }: Pick<TestContext, 'onTestFinished'>): Cleanups {
+  const cleanups: Cleanups = []
+  onTestFinished(async () => {
+    for (const cleanup of cleanups.reverse()) await cleanup()
+  })
+  return cleanups
+}
 
 const never = new AbortController().signal
 const registrant: Registrant = { service: 'web', id: 'web-1', address: '10.0.0.5', port: 8080, tags: ['v2', 'eu'] }
@@ -46,7 +52,7 @@ interface World {
   readonly suspended: string | null
 }
 
-async function ofConsul(): Promise<World> {
+async function ofConsul(cleanups: Cleanups): Promise<World> {
   const consul = await startConsul()
   cleanups.push(consul.stop)
   return {
@@ -67,7 +73,7 @@ async function ofConsul(): Promise<World> {
   }
 }
 
-async function ofEtcd(): Promise<World> {
+async function ofEtcd(cleanups: Cleanups): Promise<World> {
   const etcd = await startEtcd()
   cleanups.push(etcd.stop)
   const [member] = etcd.members
@@ -97,7 +103,7 @@ async function ofEtcd(): Promise<World> {
   }
 }
 
-async function ofEureka(): Promise<World> {
+async function ofEureka(cleanups: Cleanups): Promise<World> {
   const eureka = await startEureka()
   cleanups.push(eureka.stop)
   return {
@@ -120,7 +126,7 @@ async function ofEureka(): Promise<World> {
     },
     forget: () => eureka.send('DELETE', '/apps/WEB/web-1'),
     async restart() {
-      await eureka.kill()
+      await eureka.stop()
       await eureka.start()
     },
     suspended: 'DOWN',
@@ -131,11 +137,11 @@ describe.each([
   ['Consul', ofConsul, 'passing', null],
   ['etcd', ofEtcd, 'there', lacksEtcd],
   ['Eureka', ofEureka, 'UP', lacksEureka],
-] as const)('a real %s', (_, start, well, lacks) => {
+] as const)('a real %s', { concurrent: true }, (_, start, well, lacks) => {
   test.skipIf(lacks !== null)(
     'keeps an instance until it is removed, whatever becomes of it meanwhile',
-    async () => {
-      const { registrar, found, forget, restart, suspended } = await start()
+    async (context) => {
+      const { registrar, found, forget, restart, suspended } = await start(cleanupsOf(context))
       // Nothing to suspend yet, and nothing to remove.
       expect(await registrar.remove(never)).toMatchObject({ kind: 'done' })
       expect(await found()).toBeNull()
@@ -173,10 +179,10 @@ describe.each([
   )
 })
 
-describe('who may not write is told so, with the cure', () => {
-  test('of Consul', async () => {
+describe('who may not write is told so, with the cure', { concurrent: true }, () => {
+  test('of Consul', async ({ onTestFinished }) => {
     const consul = await startConsul({ aclToken: 'secret-of-root' })
-    cleanups.push(consul.stop)
+    onTestFinished(consul.stop)
     const access = { address: consul.url, namespace: null, tls: noTls }
     const came = await createConsulRegistrar(registrant, { ...access, token: null }).keep(never)
     expect(came).toMatchObject({ kind: 'failed', failure: { speed: 'wrong' } })
@@ -189,9 +195,9 @@ describe('who may not write is told so, with the cure', () => {
     expect(await allowed.remove(never)).toEqual(done(true))
   })
 
-  test.skipIf(lacksEtcd !== null)('of etcd', async () => {
+  test.skipIf(lacksEtcd !== null)('of etcd', async ({ onTestFinished }) => {
     const etcd = await startEtcd()
-    cleanups.push(etcd.stop)
+    onTestFinished(etcd.stop)
     await etcd.requireUsers('secret')
     await etcd.addReader('reader', 'r-secret', '/services/')
     const of = (user: string, password: string) =>
@@ -211,9 +217,9 @@ describe('who may not write is told so, with the cure', () => {
 
   test.skipIf(lacksEureka !== null)(
     'of Eureka',
-    async () => {
+    async ({ onTestFinished }) => {
       const eureka = await startEureka({ credentials: 'anna:secret' })
-      cleanups.push(eureka.stop)
+      onTestFinished(eureka.stop)
       const of = (password: string) =>
         createEurekaRegistrar(registrant, { urls: [eureka.url], user: 'anna', password, tls: noTls }, { now: Date.now })
       const refused = await of('wrong').keep(never)
@@ -227,12 +233,13 @@ describe('who may not write is told so, with the cure', () => {
   )
 })
 
-test('an operator takes an instance out of service in Eureka: our beats and our statuses do not undo it', async ({
-  skip,
-}) => {
+test('an operator takes an instance out of service in Eureka: our beats and our statuses do not undo it', {
+  concurrent: true,
+  timeout: 60_000,
+}, async ({ skip, onTestFinished }) => {
   if (lacksEureka !== null) skip(lacksEureka)
   const eureka = await startEureka()
-  cleanups.push(eureka.stop)
+  onTestFinished(eureka.stop)
   const access = { urls: [eureka.url], user: null, password: null, tls: noTls }
   const registrar = createEurekaRegistrar(registrant, access, { now: Date.now })
   const status = async () => JSON.parse(await eureka.send('GET', '/apps/WEB/web-1')).instance.status
@@ -245,7 +252,7 @@ test('an operator takes an instance out of service in Eureka: our beats and our 
   await eureka.send('DELETE', '/apps/WEB/web-1/status?value=UP')
   await registrar.keep(never)
   expect(await status()).toBe('UP')
-}, 60_000)
+})
 
 test('Consul: who has our id elsewhere is not kept alive by our beats, and we see that it has taken it', async () => {
   const consul = await startConsul()
@@ -262,9 +269,10 @@ test('Consul: who has our id elsewhere is not kept alive by our beats, and we se
 
 test.skipIf(lacksEtcd !== null)(
   'a lease that ran out (we slept, or were cut off): the key is written anew',
-  async () => {
+  { concurrent: true },
+  async ({ onTestFinished }) => {
     const etcd = await startEtcd()
-    cleanups.push(etcd.stop)
+    onTestFinished(etcd.stop)
     const options = { endpoints: [etcd.url], prefix: '/services', user: null, password: null, tls: noTls }
     const registrar = createEtcdRegistrar(registrant, options, { ttlMs: 1000 })
     const isThere = async () => 'kvs' in (await etcd.post('/v3/kv/range', { key: base64('/services/web/web-1') }))
@@ -284,7 +292,10 @@ test.skipIf(lacksEtcd !== null)(
   },
 )
 
-test('a registry that is away, mute or none: a failure with a cure, soon, and at once when it is given up', async () => {
+test('a registry that is away, mute or none: a failure with a cure, soon, and at once when it is given up', {
+  concurrent: true,
+}, async (context) => {
+  const cleanups = cleanupsOf(context)
   const port = await freePort()
   const mute = await listenOnLoopback(
     createServer(() => {}),

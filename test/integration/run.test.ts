@@ -3,11 +3,11 @@
  * and the proxy that sends requests to it?
  */
 
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { createServer, get, request } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest'
 import { startApp } from '../../src/app.ts'
 import { configOf } from '../config/support.ts'
 import { type ConsulAgent, freePort, startConsul } from '../support/consul.ts'
@@ -23,13 +23,25 @@ const lacksEureka = await findEureka().then(
   () => null,
   (error: Error) => error.message,
 )
-const cleanups: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
+type Cleanups = (() => Promise<unknown>)[]
+
+/** Whatever is put into the list is done after this test, the last one first: others run at the same time. */
+function cleanupsOf({ onTestFinished }: Pick<TestContext, 'onTestFinished'>): Cleanups {
+  const cleanups: Cleanups = []
+  onTestFinished(async () => {
+    for (const cleanup of cleanups.reverse()) await cleanup()
+  })
+  return cleanups
+}
 
 /** The service under `evenkeel run`, at an address of this machine. `words` are its own. */
-function wrapped(name: string, port: number, args: readonly string[], words: readonly string[] = []): Wrapped {
+function wrapped(
+  cleanups: Cleanups,
+  name: string,
+  port: number,
+  args: readonly string[],
+  words: readonly string[] = [],
+): Wrapped {
   const common = ['--service', name, '--port', `${port}`, '--address', '127.0.0.1', '--drain', '100ms']
   const started = startWrapped([...common, ...args], [process.execPath, legacyService, `${port}`, ...words])
   cleanups.push(started.stop)
@@ -37,7 +49,7 @@ function wrapped(name: string, port: number, args: readonly string[], words: rea
 }
 
 /** Stands before a Consul, and holds what is to be deregistered until it is released. */
-async function gateTo(consul: ConsulAgent) {
+async function gateTo(cleanups: Cleanups, consul: ConsulAgent) {
   let release = () => {}
   const gate = new Promise<void>((resolve) => {
     release = resolve
@@ -64,7 +76,7 @@ async function gateTo(consul: ConsulAgent) {
 const signalsAt = (port: number) => fetch(`http://127.0.0.1:${port}/signals`).then((answer) => answer.text())
 const put = (port: number, path: string) => fetch(`http://127.0.0.1:${port}${path}`, { method: 'PUT' }).catch(() => {})
 
-describe('with a real Consul', () => {
+describe('with a real Consul', { concurrent: true }, () => {
   let consul: ConsulAgent
   beforeAll(async () => {
     consul = await startConsul()
@@ -74,11 +86,12 @@ describe('with a real Consul', () => {
   const passing = (name: string) => `${consul.url}/v1/health/service/${name}?passing`
   const isPassing = async (name: string) => (await (await fetch(passing(name))).text()).trim() !== '[]'
 
-  test('a command is registered once it answers, and has left before it sees SIGTERM; its exit code is ours', async () => {
+  test('a command is registered once it answers, and has left before it sees SIGTERM; its exit code is ours', async (context) => {
+    const cleanups = cleanupsOf(context)
     const port = await freePort()
-    const gate = await gateTo(consul)
+    const gate = await gateTo(cleanups, consul)
     const args = ['--consul', gate.url, '--tag', 'v2', '--tag', 'eu', '--id', 'web-a', '--health', '/health']
-    const run = wrapped('web', port, args, ['patient', 'code=7', `ask=${passing('web')}`])
+    const run = wrapped(cleanups, 'web', port, args, ['patient', 'code=7', `ask=${passing('web')}`])
     await run.happened('started')
     expect(await isPassing('web')).toBe(false)
     // Passed on without a word to the registry.
@@ -104,10 +117,11 @@ describe('with a real Consul', () => {
     expect(about).toMatchObject({ service: 'web', id: 'web-a', address: `127.0.0.1:${port}`, registry: gate.url })
   })
 
-  test('Ctrl-C in a terminal reaches the command once, and after it was deregistered', async () => {
+  test('Ctrl-C in a terminal reaches the command once, and after it was deregistered', async (context) => {
+    const cleanups = cleanupsOf(context)
     const port = await freePort()
-    const gate = await gateTo(consul)
-    const run = wrapped('typed', port, ['--consul', gate.url], [`ask=${passing('typed')}`])
+    const gate = await gateTo(cleanups, consul)
+    const run = wrapped(cleanups, 'typed', port, ['--consul', gate.url], [`ask=${passing('typed')}`])
     await run.said('registered')
     const { pid } = run.process
     if (pid === undefined) throw new Error('it does not run')
@@ -122,13 +136,14 @@ describe('with a real Consul', () => {
     ])
   })
 
-  test.each([
+  test.for([
     ['exits by itself', 9, (port: number) => put(port, '/crash')],
     ['is killed', 137, async (_: number, pid: number) => void process.kill(pid, 'SIGKILL')],
-  ] as const)('a command that %s is deregistered, and its end is ours', async (how, code, end) => {
+  ] as const)('a command that %s is deregistered, and its end is ours', async ([how, code, end], context) => {
+    const cleanups = cleanupsOf(context)
     const name = how.replaceAll(' ', '-')
     const port = await freePort()
-    const run = wrapped(name, port, toConsul())
+    const run = wrapped(cleanups, name, port, toConsul())
     await run.said('registered')
     expect(await isPassing(name)).toBe(true)
     await end(port, run.logged.find(({ pid }) => pid !== undefined)?.pid ?? 0)
@@ -136,9 +151,10 @@ describe('with a real Consul', () => {
     expect((await consul.get(`/v1/health/service/${name}`)).body).toEqual([])
   })
 
-  test('a command that ends while the proxies are given time to notice is not waited for any longer', async () => {
+  test('a command that ends while the proxies are given time to notice is not waited for any longer', async (context) => {
+    const cleanups = cleanupsOf(context)
     const port = await freePort()
-    const run = wrapped('hasty', port, [...toConsul(), '--drain', '10m'])
+    const run = wrapped(cleanups, 'hasty', port, [...toConsul(), '--drain', '10m'])
     await run.said('registered')
     run.process.kill('SIGTERM')
     await run.said('deregistered')
@@ -147,12 +163,16 @@ describe('with a real Consul', () => {
   })
 })
 
-test('Consul away at the start: the command runs, and is registered once there is one; away in the end: not for ever', async () => {
+test('Consul away at the start: the command runs, and is registered once there is one; away in the end: not for ever', {
+  concurrent: true,
+  timeout: 60_000,
+}, async (context) => {
+  const cleanups = cleanupsOf(context)
   const consul = await startConsul()
   cleanups.push(consul.stop)
   await consul.kill()
   const port = await freePort()
-  const run = wrapped('web', port, ['--set', `discovery.consul.address=${consul.url}`])
+  const run = wrapped(cleanups, 'web', port, ['--set', `discovery.consul.address=${consul.url}`])
   await run.said('the registry could not be told')
   expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe(`served by ${port}`)
   await consul.start()
@@ -166,16 +186,19 @@ test('Consul away at the start: the command runs, and is registered once there i
   expect(await run.ended).toBe(0)
   await run.said('could not be deregistered')
   expect(run.events.map(({ event }) => event)).toEqual(['started', 'listening', 'signal'])
-}, 60_000)
+})
 
 test.skipIf(lacksEureka !== null)(
   'with a real Eureka: UP once it answers, gone before SIGTERM',
-  async () => {
+  { concurrent: true, timeout: 60_000 },
+  async (context) => {
+    const cleanups = cleanupsOf(context)
     const eureka = await startEureka()
     cleanups.push(eureka.stop)
     const port = await freePort()
     const app = `${eureka.url}/apps/WEB`
     const run = wrapped(
+      cleanups,
       'web',
       port,
       ['--to', 'eureka', '--set', `discovery.eureka.urls=['${eureka.url}']`],
@@ -187,12 +210,13 @@ test.skipIf(lacksEureka !== null)(
     expect(await run.ended).toBe(0)
     expect(run.events.at(-1)?.registry).not.toContain('127.0.0.1')
   },
-  60_000,
 )
 
 test.skipIf(lacksEtcd !== null)(
   'with the proxy that follows a real etcd: requests are answered, and none fails when one of two is stopped',
-  async () => {
+  { concurrent: true, timeout: 60_000 },
+  async (context) => {
+    const cleanups = cleanupsOf(context)
     const etcd = await startEtcd()
     cleanups.push(etcd.stop)
     const endpoints = `discovery.etcd.endpoints=['${etcd.url}']`
@@ -209,7 +233,7 @@ shutdown: { drainTimeout: 0s }
     cleanups.push(() => app.close())
     const url = `http://127.0.0.1:${await app.ready}/web/`
     const ports = [await freePort(), await freePort()]
-    const [first, second] = ports.map((port) => wrapped('web', port, ['--to', 'etcd', '--set', endpoints]))
+    const [first, second] = ports.map((port) => wrapped(cleanups, 'web', port, ['--to', 'etcd', '--set', endpoints]))
     if (first === undefined || second === undefined) throw new Error('there are two')
 
     const answers = new Map<string, number>()
@@ -249,20 +273,24 @@ shutdown: { drainTimeout: 0s }
       async () => (await ask(url)).startsWith('404') || (await ask(url)).startsWith('503'),
     )
   },
-  60_000,
 )
 
-describe('as a program', () => {
+describe('as a program', { concurrent: true }, () => {
   const root = fileURLToPath(new URL('../..', import.meta.url))
   test.each([
     ['a registry on this machine without --address', [], 1, 'means this machine itself; pass --address'],
     ['a wrong value of --set', ['--set', 'discovery.consul.tokn=x'], 2, 'unknown key, did you mean token?'],
     ['a command that is not there', ['--address', '127.0.0.1'], 127, 'cannot start "no-such-program": there is no'],
-  ] as const)('%s is one line, and the exit code says what kind', (_, args, code, line) => {
+  ] as const)('%s is one line, and the exit code says what kind', async (_, args, code, line) => {
     const all = ['run', '--service', 'web', '--port', '1', ...args, '--', 'no-such-program']
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', 'src/main.ts', ...all], {
-      ...{ cwd: root, encoding: 'utf8', env: { PATH: process.env.PATH }, timeout: 15_000 },
-    })
+    const { status, stdout, stderr } = await new Promise<{ status: unknown; stdout: string; stderr: string }>(
+      (resolve) => {
+        const options = { cwd: root, env: { PATH: process.env.PATH }, timeout: 15_000 }
+        execFile(process.execPath, ['--import', 'tsx', 'src/main.ts', ...all], options, (error, stdout, stderr) =>
+          resolve({ status: error?.code ?? 0, stdout, stderr }),
+        )
+      },
+    )
     expect({ status, stdout }).toEqual({ status: code, stdout: '' })
     expect(stderr).toMatch(/^evenkeel: [^\n]*\n$/)
     expect(stderr).toContain(line)

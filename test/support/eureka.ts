@@ -1,7 +1,8 @@
 /**
  * How does a test get a real Eureka server, and a client of Netflix's own? Both are built once from Maven Central into this
  * repository's `.cache/`, by the Java and Maven of the machine, and run on free ports of 127.0.0.1. A server keeps nothing on
- * disk: killed and started again, it knows of nobody.
+ * disk: stopped and started again, it knows of nobody. All servers of a test file live in one virtual machine, which ends
+ * with the file's process: its start takes seconds of a processor, and that of one more server in it much less.
  */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
@@ -85,15 +86,14 @@ export interface EurekaServerProcess {
   readonly port: number
   /** With the path, without credentials. */
   readonly url: string
-  readonly pid: number | null
   /** Registers an instance that never beats by itself; `fields` replace those of its own. */
   register(app: string, id: string, port: number, fields?: Readonly<Record<string, unknown>>): Promise<void>
   /** Sends a request below `url`; any status but 2xx throws. */
   send(method: string, path: string, body?: unknown): Promise<string>
-  kill(): Promise<void>
-  /** Starts it again after `kill`, on the same port, with nothing in it. */
-  start(): Promise<void>
+  /** Ends it: its port is closed, its connections are cut, its registry is gone. Does nothing when it does not run. */
   stop(): Promise<void>
+  /** Starts it again after `stop`, on the same port, with nothing in it. */
+  start(): Promise<void>
 }
 
 /**
@@ -101,18 +101,19 @@ export interface EurekaServerProcess {
  * @throws when it cannot be built, or does not answer within 60 s
  */
 export async function startEureka(options: StartEurekaOptions = {}): Promise<EurekaServerProcess> {
-  const folder = await findEureka()
   const port = await freePort()
   const url = `http://127.0.0.1:${port}/eureka`
   const { credentials = '', cacheMs = 500, properties = [] } = options
   const settings = [
     ...[`server.port=${port}`, 'server.address=127.0.0.1', 'logging.level.root=ERROR', 'spring.main.banner-mode=off'],
     ...['eureka.client.register-with-eureka=false', 'eureka.client.fetch-registry=false', `credentials=${credentials}`],
-    ...['eureka.server.enable-self-preservation=false', 'eureka.server.eviction-interval-timer-in-ms=500'],
+    // Without a farewell to those who are connected.
+    ...['server.shutdown=immediate', 'spring.jmx.enabled=false', 'eureka.server.enable-self-preservation=false'],
+    ...['eureka.server.eviction-interval-timer-in-ms=500'],
     ...[`eureka.server.response-cache-update-interval-ms=${cacheMs}`, ...properties],
   ]
   const basic = `Basic ${Buffer.from(credentials).toString('base64')}`
-  let running: JavaProcess | null = null
+  let isRunning = false
 
   async function send(method: string, path: string, body?: unknown): Promise<string> {
     const headers = { authorization: basic, accept: 'application/json', 'content-type': 'application/json' }
@@ -124,40 +125,22 @@ export async function startEureka(options: StartEurekaOptions = {}): Promise<Eur
   }
 
   async function start(): Promise<void> {
-    if (running !== null) throw new Error('this Eureka server runs already')
-    const java = spawnJava(
-      folder,
-      'Server',
-      256,
-      settings.map((setting) => `--${setting}`),
-    )
-    running = java
-    const isReady = async () => {
-      if (java.process.exitCode !== null) throw new Error(`the Eureka server ended at once: ${java.output()}`)
-      return send('GET', '/apps').then(
-        () => true,
-        () => false,
-      )
-    }
-    await waitFor('the Eureka server is ready', isReady, 60_000).catch(async (error) => {
-      await kill()
-      throw error
-    })
+    if (isRunning) throw new Error('this Eureka server runs already')
+    isRunning = true
+    await tellServers(`start ${port} ${settings.map((setting) => `--${setting}`).join(' ')}`)
+    await send('GET', '/apps')
   }
 
-  async function kill(): Promise<void> {
-    const java = running
-    running = null
-    await java?.kill()
+  async function stop(): Promise<void> {
+    if (!isRunning) return
+    isRunning = false
+    await tellServers(`stop ${port}`)
   }
 
   await start()
   return {
     port,
     url,
-    get pid() {
-      return running?.process.pid ?? null
-    },
     send,
     async register(app, id, at, fields = {}) {
       const own = { instanceId: id, app, hostName: 'localhost', ipAddr: '127.0.0.1', status: 'UP', vipAddress: app }
@@ -166,10 +149,17 @@ export async function startEureka(options: StartEurekaOptions = {}): Promise<Eur
       const instance = { ...own, ...ports, dataCenterInfo: center, ...fields }
       await send('POST', `/apps/${encodeURIComponent(app)}`, { instance })
     },
-    kill,
     start,
-    stop: kill,
+    stop,
   }
+}
+
+let servers: Promise<Conversation> | null = null
+
+/** Has the virtual machine of all servers obey; it is started by the first command. */
+async function tellServers(command: string): Promise<void> {
+  servers ??= findEureka().then((folder) => converse(spawnJava(folder, 'Server', 512, [])))
+  await (await servers).say(command)
 }
 
 export interface EurekaClientProcess {
@@ -192,10 +182,28 @@ export async function startEurekaClient(
   leaseSeconds: number,
 ): Promise<EurekaClientProcess> {
   const java = spawnJava(await findEureka(), 'Client', 64, [`${url}/`, `${beatSeconds}`, `${leaseSeconds}`])
+  const { say } = converse(java)
+  return {
+    register: (app, id, port) => say(`register ${app} ${id} ${port}`),
+    status: (id, status) => say(`status ${id} ${status}`),
+    shutdown: (id) => say(`shutdown ${id}`),
+    kill: () => java.kill(),
+  }
+}
+
+interface Conversation {
+  /**
+   * Sends one command and waits until it is obeyed; commands are obeyed one after the other.
+   * @throws what it answers instead, when it ends, or after 60 s
+   */
+  say(command: string): Promise<void>
+}
+
+function converse(java: JavaProcess): Conversation {
   const { stdin, stdout } = java.process
-  if (stdin === null || stdout === null) throw new Error('the client has no pipes')
+  if (stdin === null || stdout === null) throw new Error('it has no pipes')
   const answers: string[] = []
-  // By event: an iterator stops reading when nobody asks it for lines, and the client stops when nobody reads what it logs.
+  // By event: an iterator stops reading when nobody asks it for lines, and Java stops when nobody reads what it logs.
   createInterface({ input: stdout }).on('line', (line) => {
     if (line === 'ok' || line.startsWith('failed: ')) answers.push(line)
   })
@@ -204,27 +212,22 @@ export async function startEurekaClient(
   async function exchange(command: string): Promise<void> {
     stdin?.write(`${command}\n`)
     const answer = await waitFor(
-      `the client answers to ${command}`,
+      `an answer to ${command}`,
       () => {
-        if (java.process.exitCode !== null) throw new Error(`the client has ended: ${java.output()}`)
+        if (java.process.exitCode !== null) throw new Error(`it has ended: ${java.output()}`)
         return answers.shift()
       },
-      30_000,
+      60_000,
     )
     if (answer !== 'ok') throw new Error(`${command}: ${answer}`)
   }
 
-  function say(command: string): Promise<void> {
-    const mine = turn.then(() => exchange(command))
-    turn = mine.catch(() => {})
-    return mine
-  }
-
   return {
-    register: (app, id, port) => say(`register ${app} ${id} ${port}`),
-    status: (id, status) => say(`status ${id} ${status}`),
-    shutdown: (id) => say(`shutdown ${id}`),
-    kill: () => java.kill(),
+    say(command) {
+      const mine = turn.then(() => exchange(command))
+      turn = mine.catch(() => {})
+      return mine
+    },
   }
 }
 

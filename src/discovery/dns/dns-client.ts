@@ -91,7 +91,7 @@ export function dnsClient(resolvers: readonly Resolver[], deadlines: DnsDeadline
       for (let step = 0; step < resolvers.length && !signal.aborted; step += 1) {
         const at = (from + step) % resolvers.length
         const resolver = resolvers[at] as Resolver
-        const reply = judged(await askOne(resolver, question, signal))
+        const reply = judged(await askOne(resolver, question, signal), question)
         if (reply.kind === 'heard') {
           if (step > 0) first = at
           return { kind: 'answered', message: reply.message }
@@ -109,10 +109,16 @@ function mayLack({ truncated, answers, additional }: DnsMessage): boolean {
   return truncated || answers.length > 1 || additional.length > 1
 }
 
-/** That there is no such name is an answer; every other refusal is a failure. */
-function judged(reply: Reply): Reply {
-  if (reply.kind === 'failed' || reply.message.rcode === 0 || reply.message.rcode === 3) return reply
-  return { kind: 'failed', mishap: { kind: 'rcode', rcode: reply.message.rcode } }
+/** That there is no such name is an answer; every other refusal is a failure, and so is the advice to ask elsewhere. */
+function judged(reply: Reply, { type }: Question): Reply {
+  if (reply.kind === 'failed') return reply
+  const { rcode, truncated, knows, answers } = reply.message
+  if (rcode === 3) return reply
+  if (rcode !== 0) return { kind: 'failed', mishap: { kind: 'rcode', rcode } }
+  // Over TCP, that is: Consul cuts there, too, what is more than 64 KiB.
+  if (truncated) return { kind: 'failed', mishap: { kind: 'cut-off', why: null } }
+  if (knows || answers.some((record) => record.type === type)) return reply
+  return { kind: 'failed', mishap: { kind: 'referral' } }
 }
 
 function placeOf({ address, port }: Resolver): string {

@@ -9,8 +9,10 @@ export type DnsMishap =
   | { readonly kind: 'deadline'; readonly afterMs: number }
   | { readonly kind: 'network'; readonly code: string; readonly message: string }
   | { readonly kind: 'malformed'; readonly why: string }
-  /** The answer says that it is not whole, and there is none over TCP. */
-  | { readonly kind: 'cut-off'; readonly why: string }
+  /** The answer says that it is not whole, and there is none over TCP; `why` null: there it says so as well. */
+  | { readonly kind: 'cut-off'; readonly why: string | null }
+  /** It neither has the zone nor asks who has it: that it names no record says nothing (RFC 2308 section 2.2.1). */
+  | { readonly kind: 'referral' }
   | { readonly kind: 'no-resolver' }
 
 const RCODES: Readonly<Record<number, string>> = {
@@ -48,10 +50,23 @@ export function dnsFailure(mishap: DnsMishap, resolver: string): Failure {
         cure: 'is that a resolver? check discovery.dns.resolvers',
       }
     case 'cut-off':
+      if (mishap.why === null) {
+        return {
+          speed: 'wrong',
+          message: `the answer of ${resolver} is cut off, over TCP as well`,
+          cure: 'so many records do not fit into an answer (64 KiB): part of them is not taken for all of them',
+        }
+      }
       return {
         speed: 'wrong',
         message: `the answer of ${resolver} is cut off, and over TCP there is none: ${printable(mishap.why, 120)}`,
         cure: `let TCP to ${resolver} through: part of an answer is not taken for all of it`,
+      }
+    case 'referral':
+      return {
+        speed: 'wrong',
+        message: `${resolver} does not know the name and does not ask others`,
+        cure: 'set discovery.dns.resolvers to one that resolves names for its clients, or to one that has the zone',
       }
     case 'no-resolver':
       return {

@@ -30,6 +30,8 @@ export interface DnsMessage {
   readonly rcode: number
   /** Not all fitted in. */
   readonly truncated: boolean
+  /** The server may know the whole of it: the zone is its own, or it asks others. Else nothing in it may mean "ask elsewhere". */
+  readonly knows: boolean
   readonly question: { readonly name: string; readonly type: number } | null
   readonly answers: readonly DnsRecord[]
   readonly authority: readonly DnsRecord[]
@@ -103,6 +105,7 @@ function readMessage(bytes: Buffer): DnsMessage {
   if ((flags & 0x8000) === 0) throw new Malformed('it is a question')
   const [questions = 0, ...counts] = [4, 6, 8, 10].map((at) => bytes.readUInt16BE(at))
   const truncated = (flags & 0x0200) !== 0
+  const knows = (flags & 0x0480) !== 0
   let at = HEADER_BYTES
   let question: DnsMessage['question'] = null
   for (let left = questions; left > 0; left -= 1) {
@@ -123,7 +126,8 @@ function readMessage(bytes: Buffer): DnsMessage {
     return records
   })
   const [answers = [], authority = [], additional = []] = sections
-  return { id: bytes.readUInt16BE(0), rcode: flags & 0x0f, truncated, question, answers, authority, additional, edns }
+  const [id, rcode] = [bytes.readUInt16BE(0), flags & 0x0f]
+  return { id, rcode, truncated, knows, question, answers, authority, additional, edns }
 }
 
 function readRecord(bytes: Buffer, from: number): { type: number; record: DnsRecord | null; next: number } {

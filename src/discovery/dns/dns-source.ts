@@ -14,7 +14,7 @@ import { isNameable } from '../names.ts'
 import { type BucketRule, backoffMs, fullBucket, takeToken } from '../pace.ts'
 import { type CatalogSource, nothingRead, type SourceListeners, type SourceView } from '../source.ts'
 import { teller } from '../teller.ts'
-import { untilAborted } from '../until-aborted.ts'
+import { untilAborted, withEither } from '../until-aborted.ts'
 import { compareText } from '../untrusted-text.ts'
 import { type DnsClient, type DnsDeadlines, dnsClient } from './dns-client.ts'
 import { isDnsName } from './dns-message.ts'
@@ -178,7 +178,7 @@ function dnsWatch(
         const of = services.get(name)
         return of === undefined ? [] : [look(name, of)]
       })
-      const looked = await untilAborted(Promise.all(concerned), AbortSignal.any([until, signal]), null)
+      const looked = await withEither([until, signal], (either) => untilAborted(Promise.all(concerned), either, null))
       if (looked === null || until.aborted || signal.aborted) return false
       return tell.flush() && looked.every(({ kind }) => kind === 'read')
     },

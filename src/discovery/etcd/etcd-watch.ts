@@ -14,6 +14,7 @@ import { type Oddity, oddityFilter } from '../oddity.ts'
 import { type BucketRule, backoffMs, fullBucket, takeToken } from '../pace.ts'
 import type { SourceListeners, SourceView } from '../source.ts'
 import { teller } from '../teller.ts'
+import { withEither } from '../until-aborted.ts'
 import type { EtcdClient, EtcdDeadlines, EtcdPath } from './etcd-client.ts'
 import type { EntryRules } from './etcd-entries.ts'
 import { type EtcdMishap, etcdFailure, wantsNewToken } from './etcd-failure.ts'
@@ -216,18 +217,13 @@ export function etcdWatch(
 
   async function reread(given: AbortSignal): Promise<boolean> {
     if (table.revision === 0n || given.aborted || signal.aborted) return false
-    const stop = new AbortController()
-    const abort = () => stop.abort()
-    for (const either of [given, signal]) either.addEventListener('abort', abort)
-    try {
+    return withEither([given, signal], async (stop) => {
       const from = member
-      const unread = await read(from, false, stop.signal)
-      if (stop.signal.aborted) return false
+      const unread = await read(from, false, stop)
+      if (stop.aborted) return false
       if (unread !== null) tell.failed(queryOf(unread.path), etcdFailure(unread.mishap, from.origin))
       return unread === null && tell.flush()
-    } finally {
-      for (const either of [given, signal]) either.removeEventListener('abort', abort)
-    }
+    })
   }
 
   return {

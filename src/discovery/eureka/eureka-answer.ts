@@ -94,7 +94,9 @@ function readRoot(text: string): { kind: 'root'; applications: unknown } | Exclu
     if (document.kind === 'unreadable') return document
     if (document.name !== 'applications') return unreadable(`the answer is <${printable(document.name, 40)}>`)
     // An empty element without attributes is read as an empty text.
-    return { kind: 'root', applications: document.value === '' ? {} : document.value }
+    if (document.value === '') return { kind: 'root', applications: {} }
+    // Made anew: the reader's texts are pieces that point into the answer, and one instance that is kept would keep all of it.
+    return { kind: 'root', applications: JSON.parse(JSON.stringify(document.value)) }
   }
   try {
     return { kind: 'root', applications: (JSON.parse(text) as Json).applications }

@@ -27,6 +27,9 @@ export interface LostInstance {
 /** Keys of deleted instances, with their `updatedMs`. */
 export type Deletions = ReadonlyMap<string, number>
 
+/** Far above any real registry: a server that names others each time must not fill the memory with those before. */
+export const MAX_LOST = 50_000
+
 export const emptyRegistry: EurekaRegistry = { instances: new Map(), lost: new Map() }
 
 /**
@@ -87,6 +90,7 @@ export function withFull(
   }
   const lost = new Map([...before.lost].filter(([key]) => !instances.has(key) && !deleted.has(key)))
   for (const instance of unexplained(before, entries, deleted)) {
+    if (lost.size >= MAX_LOST) break
     lost.set(instance.key, { instance, untilMs: nowMs + instance.leaseMs })
   }
   const isSame = changes === 0 && instances.size === before.instances.size && sameKeys(lost, before.lost)

@@ -20,6 +20,7 @@ import { type Oddity, oddityFilter } from '../oddity.ts'
 import { type BucketRule, backoffMs, type FailureSpeed, fullBucket, takeToken } from '../pace.ts'
 import { nothingRead, type SourceListeners, type SourceView } from '../source.ts'
 import { teller } from '../teller.ts'
+import { untilAborted, withEither } from '../until-aborted.ts'
 import { type DecodedAnswer, decodeAnswer } from './eureka-answer.ts'
 import type { EurekaServer } from './eureka-client.ts'
 import { type EurekaMishap, eurekaFailure } from './eureka-failure.ts'
@@ -221,16 +222,22 @@ export function eurekaWatch(
 
   return {
     done: run(),
-    async reread(stop) {
-      const either = AbortSignal.any([stop, signal])
-      if (either.aborted) return false
-      try {
-        return (await inTurn(() => round(true, either))) === 'read' && tell.flush()
-      } catch (error) {
-        log.error({ err: error }, 'reading Eureka once more failed')
-        return false
-      }
-    },
+    reread: (given) =>
+      withEither([given, signal], async (stop) => {
+        if (stop.aborted) return false
+        try {
+          // Whose turn it is may take long, and cannot be given up.
+          const read = await untilAborted(
+            inTurn(async () => (stop.aborted ? null : round(true, stop))),
+            stop,
+            null,
+          )
+          return read === 'read' && tell.flush()
+        } catch (error) {
+          log.error({ err: error }, 'reading Eureka once more failed')
+          return false
+        }
+      }),
     view: () => ({ ...nothingRead, swept: catalog?.services.size ?? 0, sweepRoundMs: fullTookMs }),
   }
 }

@@ -103,7 +103,8 @@ function fileWatch(
   /** The last text that was none, so that it is not parsed again each time. */
   let wrong: { readonly text: string; readonly failure: Failure } | null = null
   const tell = teller(listeners, tools, signal, () => catalog)
-  const readOnce = reader(path, timing.deadlineMs, signal)
+  const late: Text = { kind: 'failed', failure: lateFailure(timing.deadlineMs) }
+  const readOnce = inTime(() => readText(path), late, timing.deadlineMs, signal)
   let looking: Promise<unknown> = Promise.resolve()
 
   function refuse(failure: Failure): false {
@@ -157,10 +158,11 @@ function fileWatch(
       hinted = true
       wake()
     })
+    const armOnce = inTime(changes.arm, undefined, timing.deadlineMs, signal)
     let bucket = fullBucket(READ_RATE, tools.now())
     try {
       while (!signal.aborted) {
-        await untilAborted(changes.arm(), signal, undefined)
+        await armOnce()
         if (hinted) await pause(GATHER_MS, signal)
         const wasHinted = hinted
         hinted = false
@@ -193,20 +195,19 @@ function fileWatch(
   }
 }
 
-/** Readings of one file that end in time, or with `signal`. One that hangs is not joined by a second. */
-function reader(path: string, deadlineMs: number, signal: AbortSignal): () => Promise<Text> {
-  const late: Text = { kind: 'failed', failure: lateFailure(deadlineMs) }
-  let reading: Promise<Text> | null = null
+/** Calls of `work` that end in time, or with `signal`, if need be with `late`. One that hangs is not joined by a second. */
+function inTime<T>(work: () => Promise<T>, late: T, deadlineMs: number, signal: AbortSignal): () => Promise<T> {
+  let working: Promise<T> | null = null
   return async () => {
-    reading ??= readText(path).finally(() => {
-      reading = null
+    working ??= work().finally(() => {
+      working = null
     })
     const stop = new AbortController()
     const abort = () => stop.abort()
     signal.addEventListener('abort', abort, { once: true })
-    const deadline = setTimeout(abort, deadlineMs)
+    const deadline = setTimeout(abort, signal.aborted ? 0 : deadlineMs)
     try {
-      return await untilAborted(reading, stop.signal, late)
+      return await untilAborted(working, stop.signal, late)
     } finally {
       clearTimeout(deadline)
       signal.removeEventListener('abort', abort)

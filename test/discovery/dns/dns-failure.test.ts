@@ -30,6 +30,8 @@ test.each<[string, DnsMishap, string, string, string]>([
   ['no free descriptors', { kind: 'network', code: 'EMFILE', message: 'open EMFILE' }, 'away', 'EMFILE', 'ulimit -n'],
   ['nonsense', { kind: 'malformed', why: 'a name\nhas no end' }, 'wrong', 'a name?has no end', 'is that a resolver?'],
   ['part of an answer', { kind: 'cut-off', why: 'reset' }, 'wrong', 'cut off', 'let TCP to 10.0.0.2:53 through'],
+  ['advice to ask elsewhere', { kind: 'referral' }, 'wrong', 'does not ask others', 'set discovery.dns.resolvers'],
+  ['more than an answer holds', { kind: 'cut-off', why: null }, 'wrong', 'over TCP as well', '64 KiB'],
   ['nobody to ask', { kind: 'no-resolver' }, 'wrong', 'no resolver is known', '/etc/resolv.conf'],
 ])('%s', (_, mishap, speed, message, cure) => {
   const failure = dnsFailure(mishap, '10.0.0.2:53')

@@ -54,6 +54,7 @@ test('an answer has its records by section', () => {
     id: 0x1234,
     rcode: 0,
     truncated: false,
+    knows: true,
     question: { name: 'web.test', type: 33 },
     answers: [
       { type: 'SRV', name: 'web.test', ttlS: 7, priority: 1, weight: 2, port: 8080, target: 'a.test' },

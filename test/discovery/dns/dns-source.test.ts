@@ -37,6 +37,8 @@ describe('leaves a service as it was, and says so, when its name', () => {
   test.each<[string, FakeResponder, RegExp]>([
     ['fails with SERVFAIL', () => ({ rcode: 2 }), /SERVFAIL/],
     ['is REFUSED', () => ({ rcode: 5 }), /REFUSED/],
+    ['is answered by who neither knows it nor asks others', () => ({ recursive: false }), /does not ask others/],
+    ['is answered in part, over TCP as well', () => ({ truncated: true }), /is cut off/],
     ['is not answered', () => null, /no answer within 0\.2 s/],
     [
       'is answered with nonsense',
@@ -85,6 +87,12 @@ describe('the next resolver', () => {
     const second = await fake(() => addresses('10.0.0.1'))
     await follow(api, [first.resolver, second.resolver]).until('api', [])
     expect(second.asked).toEqual([])
+  })
+
+  test('is asked when one only says that others know the name', async () => {
+    const first = await fake(() => ({ recursive: false, answers: [{ name: 'api.test', is: 'cname elsewhere.test' }] }))
+    const second = await fake(() => addresses('10.0.0.1'))
+    await follow(api, [first.resolver, second.resolver]).until('api', ['10.0.0.1:80*1'])
   })
 
   test('fails as well: all of them are named', async () => {

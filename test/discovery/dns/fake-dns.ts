@@ -15,6 +15,8 @@ export interface FakeRecord {
 export interface FakeAnswer {
   readonly rcode?: number
   readonly truncated?: boolean
+  /** It asks others (the default), or it does not; the zone is never its own. */
+  readonly recursive?: boolean
   readonly answers?: readonly FakeRecord[]
   readonly authority?: readonly FakeRecord[]
   readonly additional?: readonly FakeRecord[]
@@ -124,7 +126,8 @@ function readQuestion(query: Buffer): { name: string; type: RecordType; end: num
 /** @param question the question's section, as it came */
 export function encodeAnswer(id: Buffer, question: Buffer, said: FakeAnswer): Buffer {
   const sections = [said.answers ?? [], said.authority ?? [], said.additional ?? []]
-  const flags = 0x8180 | (said.truncated === true ? 0x0200 : 0) | (said.rcode ?? 0)
+  const flags =
+    (said.recursive === false ? 0x8100 : 0x8180) | (said.truncated === true ? 0x0200 : 0) | (said.rcode ?? 0)
   return Buffer.concat([
     id,
     words(flags, 1, ...sections.map(({ length }) => length)),

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type DecodedAnswer, decodeAnswer, type EurekaInstance } from '../../../src/discovery/eureka/eureka-answer.ts'
+import { liveBytes } from '../../support/heap.ts'
 import { answerJson, type Fields, instanceJson } from './eureka-answers.ts'
 
 function decode(text: string): DecodedAnswer & { kind: 'answer' } {
@@ -190,4 +191,17 @@ test('whatever an instance is made of it answers, and never throws', () => {
       expect(entries.length + oddities.length).toBe(1)
     }),
   )
+})
+
+test('an instance that is kept does not keep the whole answer that named it', () => {
+  const before = liveBytes()
+  const kept = Array.from({ length: 20 }, (_, at) => {
+    const metadata = `<metadata><text>${`${at}`.repeat(500_000)}</text></metadata>`
+    const named = `<instanceId>an-instance-with-a-name-${at}</instanceId><status>UP</status>${metadata}`
+    const app = `<application><name>AN-APPLICATION</name><instance>${named}</instance></application>`
+    // Flat, as what comes from a connection.
+    return decode(Buffer.from(`<applications>${app}</applications>`).toString()).entries[0]
+  })
+  expect(liveBytes() - before).toBeLessThan(2_000_000)
+  expect(kept.at(-1)?.instance.id).toBe('an-instance-with-a-name-19')
 })

@@ -6,6 +6,7 @@ import {
   emptyRegistry,
   hashOf,
   instancesOf,
+  MAX_LOST,
   withDelta,
   withFull,
   withoutExpired,
@@ -126,4 +127,12 @@ describe('one that was lost', () => {
   ])('%s', (_, after, still) => {
     expect([...after.lost.keys()]).toEqual(still)
   })
+})
+
+test('a server that names others each time does not fill the memory with those that it named before', () => {
+  const many = (name: string) => Array.from({ length: 20_000 }, (_, at) => entry(`${name}-${at}`))
+  let registry = emptyRegistry
+  for (const name of ['a', 'b', 'c', 'd', 'e']) registry = full(registry, many(name))
+  expect(registry.instances.size).toBe(20_000)
+  expect(registry.lost.size).toBe(MAX_LOST)
 })

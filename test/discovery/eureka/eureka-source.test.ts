@@ -274,6 +274,19 @@ describe('asked once more', () => {
   })
 })
 
+test('asked once more while a server is silent it can be given up at once: it does not wait for its turn', async () => {
+  const eureka = await fake()
+  eureka.misbehave = () => true
+  const followed = follow(eureka.url)
+  await waitFor('it is asked', () => eureka.asked.length === 1)
+  const stop = new AbortController()
+  const reread = followed.source.reread?.([], stop.signal)
+  stop.abort()
+  expect(await reread).toBe(false)
+  // The request that is under way has not come to an end.
+  expect(followed.errors).toEqual([])
+})
+
 test('aborted in the middle of an answer it ends at once, and leaves no connection', async () => {
   const eureka = await fake()
   eureka.misbehave = (_, answer) => answer.write('{')
