@@ -254,9 +254,11 @@ test('an operator takes an instance out of service in Eureka: our beats and our 
   expect(await status()).toBe('UP')
 })
 
-test('Consul: who has our id elsewhere is not kept alive by our beats, and we see that it has taken it', async () => {
+test('Consul: who has our id elsewhere is not kept alive by our beats, and we see that it has taken it', async ({
+  onTestFinished,
+}) => {
   const consul = await startConsul()
-  cleanups.push(consul.stop)
+  onTestFinished(consul.stop)
   const access = { address: consul.url, token: null, namespace: null, tls: noTls }
   const registrar = createConsulRegistrar(registrant, access)
   const other = createConsulRegistrar({ ...registrant, port: 8081 }, access)

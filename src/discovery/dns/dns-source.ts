@@ -12,10 +12,11 @@ import type { Failure } from '../failure.ts'
 import { pause, supervise } from '../loop.ts'
 import { isNameable } from '../names.ts'
 import { type BucketRule, backoffMs, fullBucket, takeToken } from '../pace.ts'
-import { type CatalogSource, nothingRead, type SourceListeners, type SourceView } from '../source.ts'
+import { type CatalogSource, nothingRead, type SourceListeners } from '../source.ts'
 import { teller } from '../teller.ts'
 import { untilAborted, withEither } from '../until-aborted.ts'
 import { compareText } from '../untrusted-text.ts'
+import { type Watch, watchedSource } from '../watched-source.ts'
 import { type DnsClient, type DnsDeadlines, dnsClient } from './dns-client.ts'
 import { isDnsName } from './dns-message.ts'
 import { type DnsName, readService } from './dns-reader.ts'
@@ -46,12 +47,6 @@ export const dnsTiming: DnsDeadlines = { deadlineMs: 2500, resendMs: 800 }
 const QUESTION_RATE: BucketRule = { burst: 500, msPerToken: 10 }
 const MAX_PARALLEL = 32
 
-interface DnsWatch {
-  readonly done: Promise<void>
-  reread(services: readonly string[], signal: AbortSignal): Promise<boolean>
-  view(): SourceView
-}
-
 /**
  * A source that asks resolvers for the named services. `reread` and `describe` are about the watch that was begun last.
  * @throws TypeError for a service name that cannot be routed to, a name that is none of DNS, a port or a resolver that is none
@@ -70,19 +65,10 @@ export function createDnsSource(options: DnsOptions, deps: DnsDeps): CatalogSour
     return resolver
   })
   const timing = { ...dnsTiming, ...deps.timing }
-  let current: DnsWatch | null = null
-  return {
-    async watch(listeners, signal) {
-      if (signal.aborted) return
-      const resolvers: readonly Resolver[] = named.length > 0 ? named : systemResolvers()
-      const watch = dnsWatch(options, dnsClient(resolvers, timing), deps, listeners, signal)
-      current = watch
-      await watch.done
-      if (current === watch) current = null
-    },
-    reread: async (services, signal) => (await current?.reread(services, signal)) ?? false,
-    describe: () => current?.view() ?? nothingRead,
-  }
+  return watchedSource((listeners, signal) => {
+    const resolvers: readonly Resolver[] = named.length > 0 ? named : systemResolvers()
+    return dnsWatch(options, dnsClient(resolvers, timing), deps, listeners, signal)
+  })
 }
 
 function dnsWatch(
@@ -91,7 +77,7 @@ function dnsWatch(
   deps: DnsDeps,
   listeners: SourceListeners,
   given: AbortSignal,
-): DnsWatch {
+): Watch {
   // Each service has a listener on it, and each question.
   const stop = new AbortController()
   const { signal } = stop

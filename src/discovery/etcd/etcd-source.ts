@@ -1,10 +1,11 @@
 /** How is etcd followed as a catalog? What may be said about it, and the parts that do it put together. */
 
 import type { Logger } from 'pino'
-import { type CatalogSource, nothingRead } from '../source.ts'
+import type { CatalogSource } from '../source.ts'
+import { watchedSource } from '../watched-source.ts'
 import { type EtcdAccess, etcdClient } from './etcd-client.ts'
 import type { EntryRules } from './etcd-entries.ts'
-import { type EtcdTiming, type EtcdWatch, etcdWatch } from './etcd-watch.ts'
+import { type EtcdTiming, etcdWatch } from './etcd-watch.ts'
 
 /**
  * Keys are `<prefix>/<service>/<id>`; etcd-entries.ts says what their values may be. `user` null: nobody logs in.
@@ -39,21 +40,11 @@ export function createEtcdSource(options: EtcdOptions, deps: EtcdDeps): CatalogS
   const timing = { ...etcdTiming, ...deps.timing }
   const [first, ...others] = options.endpoints.map(parseEndpoint)
   if (first === undefined) throw new TypeError('etcd needs at least one endpoint: http://host:port')
-  let current: EtcdWatch | null = null
-  return {
-    async watch(listeners, signal) {
-      if (signal.aborted) return
-      const client = etcdClient(options, timing)
-      const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
-      const watch = etcdWatch(client, [first, ...others], options, timing, tools, listeners, signal)
-      current = watch
-      await watch.done
-      if (current === watch) current = null
-    },
-    // All is read, whichever services are meant: it is one request, and of one revision.
-    reread: async (_services, signal) => (await current?.reread(signal)) ?? false,
-    describe: () => current?.view() ?? nothingRead,
-  }
+  return watchedSource((listeners, signal) => {
+    const client = etcdClient(options, timing)
+    const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
+    return etcdWatch(client, [first, ...others], options, timing, tools, listeners, signal)
+  })
 }
 
 /** @throws TypeError when it is no http or https URL, or has a user */

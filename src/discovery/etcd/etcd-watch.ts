@@ -8,13 +8,13 @@
  * docs/decisions/040-etcd.md tells why it is this way.
  */
 
-import type { Logger } from 'pino'
 import { pause, supervise } from '../loop.ts'
-import { type Oddity, oddityFilter } from '../oddity.ts'
+import { oddityReporter } from '../oddity.ts'
 import { type BucketRule, backoffMs, fullBucket, takeToken } from '../pace.ts'
-import type { SourceListeners, SourceView } from '../source.ts'
+import type { SourceListeners } from '../source.ts'
 import { teller } from '../teller.ts'
 import { withEither } from '../until-aborted.ts'
+import type { Watch, WatchTools } from '../watched-source.ts'
 import type { EtcdClient, EtcdDeadlines, EtcdPath } from './etcd-client.ts'
 import type { EntryRules } from './etcd-entries.ts'
 import { type EtcdMishap, etcdFailure, wantsNewToken } from './etcd-failure.ts'
@@ -29,22 +29,6 @@ export interface EtcdTiming extends EtcdDeadlines {
   readonly catchUpMs: number
   /** Keys in one answer; there are as many answers as it takes. */
   readonly pageKeys: number
-}
-
-export interface EtcdTools {
-  readonly log: Logger
-  /** Milliseconds of a clock that never goes back. */
-  readonly now: () => number
-  /** From 0 to less than 1. */
-  readonly random: () => number
-}
-
-export interface EtcdWatch {
-  /** Resolves once the signal is aborted and all has ended; never rejects. */
-  readonly done: Promise<void>
-  /** See `CatalogSource`. */
-  reread(signal: AbortSignal): Promise<boolean>
-  view(): SourceView
 }
 
 const RANGE = '/v3/kv/range'
@@ -62,13 +46,13 @@ export function etcdWatch(
   members: readonly [URL, ...URL[]],
   rules: EntryRules,
   timing: EtcdTiming,
-  tools: EtcdTools,
+  tools: WatchTools,
   listeners: SourceListeners,
   signal: AbortSignal,
-): EtcdWatch {
+): Watch {
   const range = rangeOf(rules.prefix)
   const reader = etcdReader(client, range, timing.pageKeys)
-  const table = etcdTable(rules, reporter(tools.log))
+  const table = etcdTable(rules, oddityReporter(tools.log, 'etcd'))
   const tell = teller(listeners, tools, signal, table.catalog)
   const wakeups = { useful: 0, useless: 0 }
   let member = members[0]
@@ -228,7 +212,8 @@ export function etcdWatch(
 
   return {
     done: supervise(run, onBug, tools.random, signal).finally(tell.close),
-    reread,
+    // All is read, whichever services are meant: it is one request, and of one revision.
+    reread: (_services, given) => reread(given),
     view: () => ({
       watched: table.catalog()?.services.size ?? 0,
       swept: 0,
@@ -246,15 +231,4 @@ function queryOf(path: EtcdPath): string {
 /** Has it another history? A cluster that is set up anew or restored may have the old one's id, but begins its terms anew. */
 function isAnother(header: EtcdHeader, before: EtcdHeader): boolean {
   return header.clusterId !== before.clusterId || header.raftTerm < before.raftTerm
-}
-
-/** Logs each oddity once. */
-function reporter(log: Logger): (service: string, oddities: readonly Oddity[]) => void {
-  const filter = oddityFilter()
-  return (service, oddities) => {
-    for (const { kind, subject, text } of filter.unseen(service, oddities)) {
-      log.warn({ service, instance: subject, oddity: kind }, `odd entry in etcd: ${text}`)
-    }
-    if (filter.justFull()) log.warn('too many odd entries in etcd: further ones are not logged')
-  }
 }

@@ -1,10 +1,11 @@
 /** How is a Eureka registry made a catalog? The options of it, and the source that follows its servers (see eureka-watch.ts). */
 
 import type { Logger } from 'pino'
-import { type CatalogSource, nothingRead } from '../source.ts'
+import type { CatalogSource } from '../source.ts'
+import { watchedSource } from '../watched-source.ts'
 import { type EurekaAccess, type EurekaDeadlines, eurekaServer } from './eureka-client.ts'
 import type { EurekaRules } from './eureka-instances.ts'
-import { type EurekaWatch, eurekaWatch } from './eureka-watch.ts'
+import { eurekaWatch } from './eureka-watch.ts'
 
 export interface EurekaOptions extends EurekaAccess, EurekaRules {
   /**
@@ -39,21 +40,8 @@ export function createEurekaSource(options: EurekaOptions, deps: EurekaDeps): Ca
   const timing = { ...eurekaTiming, ...deps.timing, intervalMs: options.intervalMs }
   const servers = options.urls.map((url) => eurekaServer(url, options, timing))
   if (servers.length === 0) throw new TypeError('there must be the URL of at least one Eureka server')
-  let current: EurekaWatch | null = null
-  return {
-    async watch(listeners, signal) {
-      if (signal.aborted) return
-      const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
-      const watch = eurekaWatch(servers, options, timing, tools, listeners, signal)
-      current = watch
-      try {
-        await watch.done
-      } finally {
-        if (current === watch) current = null
-      }
-    },
-    // One answer carries all services, whichever are asked about.
-    reread: async (_services, signal) => (await current?.reread(signal)) ?? false,
-    describe: () => current?.view() ?? nothingRead,
-  }
+  return watchedSource((listeners, signal) => {
+    const tools = { log: deps.log, random: deps.random, now: () => performance.now() }
+    return eurekaWatch(servers, options, timing, tools, listeners, signal)
+  })
 }

@@ -12,15 +12,15 @@
  *          └──────── GET /apps ◀──────────────────┘ the first, and after failures: at the next server
  */
 
-import type { Logger } from 'pino'
 import type { Catalog } from '../../balancer/endpoint.ts'
 import type { Failure } from '../failure.ts'
 import { pause, supervise } from '../loop.ts'
-import { type Oddity, oddityFilter } from '../oddity.ts'
+import { oddityReporter } from '../oddity.ts'
 import { type BucketRule, backoffMs, type FailureSpeed, fullBucket, takeToken } from '../pace.ts'
-import { nothingRead, type SourceListeners, type SourceView } from '../source.ts'
+import { nothingRead, type SourceListeners } from '../source.ts'
 import { teller } from '../teller.ts'
 import { untilAborted, withEither } from '../until-aborted.ts'
+import type { Watch, WatchTools } from '../watched-source.ts'
 import { type DecodedAnswer, decodeAnswer } from './eureka-answer.ts'
 import type { EurekaServer } from './eureka-client.ts'
 import { type EurekaMishap, eurekaFailure } from './eureka-failure.ts'
@@ -42,22 +42,6 @@ export interface EurekaTiming {
   readonly fullEveryMs: number
 }
 
-export interface EurekaTools {
-  readonly log: Logger
-  /** Milliseconds of a clock that never goes back. */
-  readonly now: () => number
-  /** From 0 to less than 1. */
-  readonly random: () => number
-}
-
-export interface EurekaWatch {
-  /** Resolves once the signal is aborted and all has ended; never rejects. */
-  readonly done: Promise<void>
-  /** See `CatalogSource`. */
-  reread(signal: AbortSignal): Promise<boolean>
-  view(): SourceView
-}
-
 type Answer = Extract<DecodedAnswer, { kind: 'answer' }>
 type Asked = Answer | { readonly kind: 'failed'; readonly mishap: EurekaMishap }
 
@@ -71,10 +55,10 @@ export function eurekaWatch(
   servers: readonly EurekaServer[],
   rules: EurekaRules,
   timing: EurekaTiming,
-  tools: EurekaTools,
+  tools: WatchTools,
   listeners: SourceListeners,
   signal: AbortSignal,
-): EurekaWatch {
+): Watch {
   const { log, now, random } = tools
   let registry: EurekaRegistry | null = null
   let catalog: Catalog | null = null
@@ -86,7 +70,7 @@ export function eurekaWatch(
   let bucket = fullBucket(EUREKA_RATE, now())
   let turn: Promise<unknown> = Promise.resolve()
   const failing = new Set<string>()
-  const report = reporter(log)
+  const report = oddityReporter(log, 'Eureka')
   const tell = teller(listeners, tools, signal, () => catalog)
 
   async function ask(server: EurekaServer, path: '/apps' | '/apps/delta', stop: AbortSignal): Promise<Asked> {
@@ -222,7 +206,8 @@ export function eurekaWatch(
 
   return {
     done: run(),
-    reread: (given) =>
+    // One answer carries all services, whichever are asked about.
+    reread: (_services, given) =>
       withEither([given, signal], async (stop) => {
         if (stop.aborted) return false
         try {
@@ -259,15 +244,4 @@ function isRefusedDelta(mishap: EurekaMishap): boolean {
 
 function addDeleted(deleted: Map<string, number>, { entries }: Answer): void {
   for (const { instance, isDeleted } of entries) if (isDeleted) deleted.set(instance.key, instance.updatedMs)
-}
-
-/** Logs each oddity once. */
-function reporter(log: Logger): (service: string, oddities: readonly Oddity[]) => void {
-  const filter = oddityFilter()
-  return (service, oddities) => {
-    for (const { kind, subject, text } of filter.unseen(service, oddities)) {
-      log.warn({ service, instance: subject, oddity: kind }, `odd entry in the catalog: ${text}`)
-    }
-    if (filter.justFull()) log.warn('too many odd entries in the catalog: further ones are not logged')
-  }
 }

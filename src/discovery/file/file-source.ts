@@ -11,10 +11,11 @@ import { type Catalog, sameCatalog } from '../../balancer/endpoint.ts'
 import type { Failure } from '../failure.ts'
 import { pause, supervise } from '../loop.ts'
 import { type BucketRule, fullBucket, takeToken } from '../pace.ts'
-import { type CatalogSource, nothingRead, type SourceListeners, type SourceView } from '../source.ts'
-import { type Teller, teller } from '../teller.ts'
+import { type CatalogSource, nothingRead, type SourceListeners } from '../source.ts'
+import { teller } from '../teller.ts'
 import { untilAborted } from '../until-aborted.ts'
 import { printable } from '../untrusted-text.ts'
+import { type Watch, watchedSource } from '../watched-source.ts'
 import { decodeFile, type FileRules } from './file-catalog.ts'
 import { fileChanges } from './file-changes.ts'
 import { readDocument } from './file-document.ts'
@@ -56,34 +57,10 @@ const MAX_READINGS = 20
 
 type Text = { readonly kind: 'text'; readonly text: string } | { readonly kind: 'failed'; readonly failure: Failure }
 
-interface FileWatch {
-  readonly done: Promise<void>
-  /** Reads it now. True: it was read, and is right. */
-  look(): Promise<boolean>
-  readonly tell: Teller
-  view(): SourceView
-}
-
 /** A source that follows a file. `reread` and `describe` are about the watch that was begun last. */
 export function createFileSource(options: FileOptions, deps: FileDeps): CatalogSource {
   const timing = { ...fileTiming, ...deps.timing }
-  let current: FileWatch | null = null
-  return {
-    async watch(listeners, signal) {
-      if (signal.aborted) return
-      const watch = fileWatch(options, timing, deps, listeners, signal)
-      current = watch
-      await watch.done
-      if (current === watch) current = null
-    },
-    async reread(_services, signal) {
-      const watch = current
-      if (watch === null || signal.aborted) return false
-      const isRead = await untilAborted(watch.look(), signal, false)
-      return isRead && !signal.aborted && watch.tell.flush()
-    },
-    describe: () => current?.view() ?? nothingRead,
-  }
+  return watchedSource((listeners, signal) => fileWatch(options, timing, deps, listeners, signal))
 }
 
 function fileWatch(
@@ -92,7 +69,7 @@ function fileWatch(
   deps: FileDeps,
   listeners: SourceListeners,
   signal: AbortSignal,
-): FileWatch {
+): Watch {
   const { path } = options
   const where = `file ${printable(path, 300)}`
   const tools = { ...deps, now: () => performance.now() }
@@ -189,8 +166,11 @@ function fileWatch(
   const onBug = (error: unknown) => deps.log.error({ err: error }, 'the file source failed and starts anew')
   return {
     done: supervise(run, onBug, tools.random, signal).finally(tell.close),
-    look,
-    tell,
+    async reread(_services, given) {
+      if (given.aborted) return false
+      const isRead = await untilAborted(look(), given, false)
+      return isRead && !given.aborted && tell.flush()
+    },
     view: () => ({ ...nothingRead, watched: catalog?.services.size ?? 0, wakeups: { ...wakeups } }),
   }
 }

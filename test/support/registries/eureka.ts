@@ -61,7 +61,7 @@ export const eurekaRegistry: RegistryKind = {
           toldWithinMs,
         )
       },
-      kill: eureka.kill,
+      kill: eureka.stop,
       startAgain: eureka.start,
       async close() {
         await beating.stop()
