@@ -17,7 +17,7 @@ import { createFreshness, type Freshness } from './discovery/freshness.ts'
 import type { PushCatalog } from './discovery/push/push-catalog.ts'
 import { openSnapshot, type SnapshotRead } from './discovery/snapshot-file.ts'
 import type { SourceError } from './discovery/source.ts'
-import { catalogKey, catalogName, routedPart } from './source-rules.ts'
+import { askedAnew, catalogName, routedPart } from './source-rules.ts'
 import { sourceOf } from './sources.ts'
 
 export interface FollowingDeps {
@@ -49,8 +49,8 @@ export interface Following {
   /** Applies the source's last answer as it stands; answers how many endpoints are gone by it. */
   accept(): number
   /**
-   * Follows the source that the config names now, from the start. The catalog in use stays until it answers; and judges that
-   * answer, unless another catalog is wanted than with the config before.
+   * Follows the sources that the config names now, from the start. The catalog in use stays until they answer; and judges
+   * what they say, but for those of which another catalog is wanted than with the config before.
    */
   restart(before: Config): void
   close(): Promise<void>
@@ -95,9 +95,9 @@ export function createFollowing(deps: FollowingDeps): Following {
     onFirstCatalog = resolve
   })
 
-  function confirm(): void {
-    if (freshness.confirmed() === 'recovered') log.info('the catalog is confirmed again')
-    confirmedAtMs = Date.now()
+  function confirm(agoMs = 0): void {
+    if (freshness.confirmed(agoMs) === 'recovered') log.info('the catalog is confirmed again')
+    confirmedAtMs = Date.now() - agoMs
     failure = null
   }
 
@@ -130,8 +130,8 @@ export function createFollowing(deps: FollowingDeps): Following {
         logDecisions(log, decisions)
         deps.onDecisions(decisions)
       },
-      onCatalog(catalog, isConfirmed) {
-        if (isConfirmed) confirm()
+      onCatalog(catalog, isConfirmed, agoMs) {
+        if (isConfirmed) confirm(agoMs)
         // Served, but never confirmed as a whole: not as good as its source.
         else freshness.restored(0)
         // It is an answer's, or admitted on top of one.
@@ -143,11 +143,11 @@ export function createFollowing(deps: FollowingDeps): Following {
         snapshot?.file.write(catalog, confirmedAtMs ?? Date.now())
         onFirstCatalog()
       },
-      onFresh() {
-        confirm()
+      onFresh(agoMs = 0) {
+        confirm(agoMs)
         snapshotInUse = false
         deps.onResult('unchanged')
-        snapshot?.file.confirmed(Date.now())
+        snapshot?.file.confirmed(Date.now() - agoMs)
       },
       onError(error) {
         if (error.standby !== undefined) return tellStandbyError(error, error.standby)
@@ -219,7 +219,9 @@ export function createFollowing(deps: FollowingDeps): Following {
     restart(before) {
       if (closed) return
       following?.abort.abort()
-      following = follow({ catalog: inUse, isJudge: catalogKey(before) === catalogKey(config()) })
+      // Of what this config leaves out nobody will ever say that it is gone.
+      const catalog = inUse === null ? null : routedPart(inUse, config())
+      following = follow({ catalog, isJudge: true, believed: askedAnew(before, config()) })
     },
     async close() {
       closed = true

@@ -23,7 +23,7 @@
 
 import { type Catalog, compareEndpoints, type Endpoint, type EndpointId, sameService } from '../balancer/endpoint.ts'
 import type { Vitals } from '../balancer/view.ts'
-import { type Doubt, doubtAbout, explainedBy, isMass, isOfRegistry, nobody, withUnreadAs } from './doubt.ts'
+import { type Doubt, doubtAbout, explainedBy, isMass, isOfRegistry } from './doubt.ts'
 import type { Reading } from './source.ts'
 import { compareText } from './untrusted-text.ts'
 
@@ -56,8 +56,10 @@ export interface Admission {
   readonly table: Catalog | null
   /** By service, then by endpoint. */
   readonly suspects: ReadonlyMap<string, ReadonlyMap<EndpointId, Suspect>>
-  /** The next answer is believed as it stands, but for what it could not read. */
+  /** The next answer is believed as it stands. */
   readonly believesNext: boolean
+  /** Sources whose first answer is believed. */
+  readonly believed: readonly string[]
   /** Suspects of a doubt about the registry that turned out to fail, since there was last no such doubt. */
   readonly failed: number
 }
@@ -93,7 +95,7 @@ export interface Circumstances {
   /**
    * The source has answered without a break for a while. After one its word on health is not taken at once either: checks
    * that need a heartbeat are critical when a server starts again.
-   * @param sources those that it is about; undefined: there is but one
+   * @param sources those that it is about; undefined: any of them
    */
   readonly settled: (sources: readonly string[] | undefined) => boolean
   /** What requests have shown of an endpoint; null: it is not in the routing table. */
@@ -103,21 +105,26 @@ export interface Circumstances {
 /** What is known before the first answer; `catalog` null: nothing. */
 export interface Baseline {
   readonly catalog: Catalog | null
-  /** True: the first answer is judged by it. False: that one is believed, and services that it could not read stay as here. */
+  /** True: the first answer is judged by it. False: that one is believed. */
   readonly isJudge: boolean
+  /** Sources that it does not judge: what is asked of them is another catalog. Absent: it judges all of them, or none. */
+  readonly believed?: readonly string[]
 }
 
-export function newAdmission({ catalog, isJudge }: Baseline): Admission {
-  return { answer: catalog, table: catalog, suspects: new Map(), believesNext: !isJudge, failed: 0 }
+export function newAdmission({ catalog, isJudge, believed = [] }: Baseline): Admission {
+  return { answer: catalog, table: catalog, suspects: new Map(), believesNext: !isJudge, believed, failed: 0 }
 }
 
 /** Takes an answer in. The first one is believed, unless there is a baseline to judge it by. */
-export function judgeAnswer(before: Admission, told: Catalog, reading: Reading, given: Circumstances): Verdict {
-  const answer = withUnreadAs(before.answer, told)
+export function judgeAnswer(before: Admission, answer: Catalog, reading: Reading, given: Circumstances): Verdict {
   if (before.table === null || before.believesNext || !given.options.enabled)
     return acceptAll({ ...before, answer, believesNext: false })
-  const isSettled = given.settled(reading.source === undefined ? undefined : [reading.source])
-  const { missing, decisions, routed, emptied } = missingFrom(before, answer, isSettled)
+  // Not whoever spoke: its answer may be told along with the first one of another source.
+  const speaker = reading.source === undefined ? undefined : [reading.source]
+  const isSettled = ({ sources = speaker }: Endpoint) => given.settled(sources)
+  const believed = before.believed.filter((source) => reading.first?.includes(source))
+  const isBelieved = ({ sources }: Endpoint) => sources?.every((source) => believed.includes(source)) ?? false
+  const { missing, decisions, routed, emptied } = missingFrom(before, answer, isSettled, isBelieved)
   const ofRegistry = reading.rewound ? 'index-backwards' : isMass(emptied, routed) ? 'many-services' : null
   const suspects = new Map<string, ReadonlyMap<EndpointId, Suspect>>()
   for (const [service, endpoints] of missing) {
@@ -125,13 +132,13 @@ export function judgeAnswer(before: Admission, told: Catalog, reading: Reading, 
     const said = answer.services.get(service)
     const ofService = doubtAbout(before.table.services.get(service), known, said, endpoints)
     // So much at once, from a registry that has just come back: it may have lost it.
-    const ofAll = ofRegistry ?? (ofService !== null && !isSettled ? 'loss-after-outage' : ofService)
+    const ofAll = ofRegistry ?? (ofService !== null && !endpoints.every(isSettled) ? 'loss-after-outage' : ofService)
     // What is explained and missing all the same is so only because the source is not settled.
-    const explained = ofAll === null ? explainedBy(said) : nobody
+    const isExplained = explainedBy(ofAll === null ? said : undefined)
     const held = new Map<EndpointId, Suspect>()
     for (const endpoint of endpoints) {
       const suspect = known?.get(endpoint.id)
-      const doubt = ofAll ?? (explained.has(endpoint.id) ? 'word-after-outage' : null)
+      const doubt = ofAll ?? (isExplained(endpoint) ? 'word-after-outage' : null)
       if (suspect !== undefined) {
         held.set(endpoint.id, doubt !== null && isOfRegistry(doubt) ? { ...suspect, doubt } : suspect)
       } else if (doubt !== null) {
@@ -172,7 +179,7 @@ export function settle(before: Admission, given: Circumstances): Verdict {
   let answering = 0
   for (const suspect of suspectsOf(before)) {
     // Said when the source had just come back, and not taken back since.
-    const isExplained = explainedBy(before.answer?.services.get(suspect.service)).has(suspect.endpoint.id)
+    const isExplained = explainedBy(before.answer?.services.get(suspect.service))(suspect.endpoint)
     if (isExplained && given.settled(suspect.endpoint.sources)) {
       decisions.push({ kind: 'explained', suspect })
       continue
@@ -221,7 +228,12 @@ export function* suspectsOf(admission: Admission): Generator<Suspect> {
 }
 
 /** What the answer leaves out of the table without saying why, by service, and how many services that empties. */
-function missingFrom({ table, suspects }: Admission, answer: Catalog, isSettled: boolean) {
+function missingFrom(
+  { table, suspects }: Admission,
+  answer: Catalog,
+  isSettled: (endpoint: Endpoint) => boolean,
+  isBelieved: (endpoint: Endpoint) => boolean,
+) {
   const missing = new Map<string, readonly Endpoint[]>()
   const decisions: Decision[] = []
   let routed = 0
@@ -234,12 +246,13 @@ function missingFrom({ table, suspects }: Admission, answer: Catalog, isSettled:
     const said = answer.services.get(name)
     if (said === service) continue
     const listed = new Set(said?.endpoints.map(({ id }) => id))
-    const explained = isSettled ? explainedBy(said) : nobody
+    const isExplained = explainedBy(said)
     const lost: Endpoint[] = []
     for (const endpoint of service.endpoints) {
       const suspect = known?.get(endpoint.id)
       const isBack = listed.has(endpoint.id)
-      if (!isBack && !explained.has(endpoint.id)) lost.push(endpoint)
+      const isTaken = isBack || isBelieved(endpoint) || (isSettled(endpoint) && isExplained(endpoint))
+      if (!isTaken) lost.push(endpoint)
       else if (suspect !== undefined) decisions.push({ kind: isBack ? 'returned' : 'explained', suspect })
     }
     if (lost.length === 0) continue

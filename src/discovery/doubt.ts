@@ -1,6 +1,6 @@
 /** When is an answer that leaves endpoints out doubtful? The rules of admission.ts, each on its own. Pure. */
 
-import type { Catalog, CatalogService, Endpoint, EndpointId } from '../balancer/endpoint.ts'
+import type { AbsentInstance, Catalog, CatalogService, Endpoint, EndpointId } from '../balancer/endpoint.ts'
 
 /** Why an answer is doubted: three about single services, three about the registry as a whole. */
 export type Doubt =
@@ -30,12 +30,20 @@ export function isMass(emptied: number, routed: number): boolean {
   return (emptied >= 2 && emptied * 3 > routed) || emptied > manyServices
 }
 
-export const nobody: ReadonlySet<EndpointId> = new Set()
-
-/** Which instances the answer keeps out by its word on themselves. */
-export function explainedBy(said: CatalogService | undefined): ReadonlySet<EndpointId> {
-  if (said === undefined || said.absent.length === 0) return nobody
-  return new Set(said.absent.flatMap(({ address, agentLost }) => (agentLost ? [] : address)))
+/**
+ * Is this endpoint kept out by the answer's word on itself? Of several sources only those that named it have one: that an
+ * instance is critical in the registry that it has moved from says nothing of why the other one has lost it.
+ */
+export function explainedBy(said: CatalogService | undefined): (endpoint: Endpoint) => boolean {
+  const words = new Map<EndpointId, AbsentInstance[]>()
+  for (const absentee of said?.absent ?? []) {
+    if (absentee.agentLost) continue
+    const known = words.get(absentee.address)
+    if (known === undefined) words.set(absentee.address, [absentee])
+    else known.push(absentee)
+  }
+  return ({ id, sources }) =>
+    words.get(id)?.some((word) => word.sources?.some((source) => sources?.includes(source) ?? true) ?? true) ?? false
 }
 
 /** The answer, with the services of which nothing could be read yet as they were said to be before. */
