@@ -221,7 +221,8 @@ export function createFollowing(deps: FollowingDeps): Following {
       following?.abort.abort()
       // Of what this config leaves out nobody will ever say that it is gone.
       const catalog = inUse === null ? null : routedPart(inUse, config())
-      following = follow({ catalog, isJudge: true, believed: askedAnew(before, config()) })
+      const suspects = following?.admitted.suspects() ?? []
+      following = follow({ catalog, isJudge: true, believed: askedAnew(before, config()), suspects })
     },
     async close() {
       closed = true

@@ -109,10 +109,17 @@ export interface Baseline {
   readonly isJudge: boolean
   /** Sources that it does not judge: what is asked of them is another catalog. Absent: it judges all of them, or none. */
   readonly believed?: readonly string[]
+  /** Those in it that were held by then: they stay so. Absent: none. */
+  readonly suspects?: readonly Suspect[]
 }
 
-export function newAdmission({ catalog, isJudge, believed = [] }: Baseline): Admission {
-  return { answer: catalog, table: catalog, suspects: new Map(), believesNext: !isJudge, believed, failed: 0 }
+export function newAdmission({ catalog, isJudge, believed = [], suspects = [] }: Baseline): Admission {
+  const held = suspects.filter(
+    ({ service, endpoint: { id, sources } }) =>
+      catalog?.services.get(service)?.endpoints.some((endpoint) => endpoint.id === id) &&
+      !sources?.every((source) => believed.includes(source)),
+  )
+  return { answer: catalog, table: catalog, suspects: byService(held), believesNext: !isJudge, believed, failed: 0 }
 }
 
 /** Takes an answer in. The first one is believed, unless there is a baseline to judge it by. */
@@ -193,18 +200,14 @@ export function settle(before: Admission, given: Circumstances): Verdict {
     if (evidence === 'answering' && isOfRegistry(suspect.doubt)) answering += 1
     staying.push(suspect)
   }
-  const suspects = new Map<string, Map<EndpointId, Suspect>>()
-  const stay = (suspect: Suspect): void => {
-    const held = suspects.get(suspect.service) ?? new Map<EndpointId, Suspect>()
-    suspects.set(suspect.service, held.set(suspect.endpoint.id, suspect))
-  }
+  const held: Suspect[] = []
   for (const suspect of staying) {
     if (suspect.kept || given.nowMs - suspect.sinceMs < given.options.holdMs) {
-      stay(suspect)
+      held.push(suspect)
     } else if (isOfRegistry(suspect.doubt) && answering > failed) {
       const kept = { ...suspect, kept: true }
       decisions.push({ kind: 'kept', suspect: kept })
-      stay(kept)
+      held.push(kept)
     } else {
       decisions.push({ kind: 'expired', suspect })
     }
@@ -212,7 +215,16 @@ export function settle(before: Admission, given: Circumstances): Verdict {
   // Nothing was decided: the same object, so that nothing is published.
   return decisions.length === 0
     ? { admission: before, decisions }
-    : { admission: withSuspects({ ...before, failed }, suspects), decisions }
+    : { admission: withSuspects({ ...before, failed }, byService(held)), decisions }
+}
+
+function byService(list: readonly Suspect[]): Admission['suspects'] {
+  const suspects = new Map<string, Map<EndpointId, Suspect>>()
+  for (const suspect of list) {
+    const held = suspects.get(suspect.service) ?? new Map<EndpointId, Suspect>()
+    suspects.set(suspect.service, held.set(suspect.endpoint.id, suspect))
+  }
+  return suspects
 }
 
 /** Believes the last answer as it stands. */

@@ -104,13 +104,14 @@ function isOf(parts: readonly Part[], name: string, catalogs: readonly (readonly
 
 /**
  * What a merged catalog has of one source, as that one would say it; null: nothing at all. What names no source, as in a
- * snapshot of an earlier version, is anybody's.
+ * snapshot of an earlier version, is anybody's; what is doubted no source has named of late.
  */
 export function partOf({ services }: Catalog, source: string): Catalog | null {
   const isOurs = ({ sources }: Endpoint | AbsentInstance) => sources?.includes(source) ?? true
   const ours = new Map<string, CatalogService>()
   for (const [name, { endpoints, absent }] of services) {
-    const ownEndpoints = endpoints.filter(isOurs).map(({ doubted, sources, ...said }): Endpoint => said)
+    const named = endpoints.filter((each) => each.doubted !== true && isOurs(each))
+    const ownEndpoints = named.map(({ sources, ...said }): Endpoint => said)
     const ownAbsent = absent.filter(isOurs).map(({ sources, ...said }): AbsentInstance => said)
     if (ownEndpoints.length + ownAbsent.length > 0) ours.set(name, { endpoints: ownEndpoints, absent: ownAbsent })
   }

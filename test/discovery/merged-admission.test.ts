@@ -70,7 +70,8 @@ function admit(baseline: Baseline = { catalog: null, isJudge: true }) {
     await ended
   })
   return {
-    ...{ consul, etcd },
+    ...{ consul, etcd, suspects: admitted.suspects },
+    table: () => table,
     held: () => admitted.suspects().map(({ endpoint, doubt }) => `${endpoint.port} ${doubt}`),
     ports: () => table?.services.get('web')?.endpoints.map(({ port }) => port) ?? [],
     answerRequests: () => {
@@ -119,6 +120,27 @@ test('what a registry says right after an outage is held, though it is told alon
   expect(held()).toEqual([])
   etcd.says(catalogOf({ api: [9] }))
   expect(held()).toEqual(['1 loss-after-outage', '2 loss-after-outage'])
+})
+
+test('who is held at a reload stays held as before, until the source that has lost it is asked for something else', () => {
+  const before = admit()
+  before.consul.says(catalogOf({ web: [1, 2, 3] }))
+  before.etcd.says(catalogOf({ web: [7] }))
+  before.consul.says(catalogOf({ web: [1, 2] }), { rewound: true })
+  const held = before.held()
+  expect(held).toEqual(['3 index-backwards'])
+  const catalog = before.table()
+  const reload = (believed: readonly string[]) => {
+    const world = admit({ catalog, isJudge: true, believed, suspects: before.suspects() })
+    world.etcd.says(catalogOf({ web: [7, 8] }))
+    world.consul.says(catalogOf({ web: [1, 2] }))
+    return world
+  }
+  const same = reload(['etcd'])
+  expect([same.held(), same.ports()]).toEqual([held, [1, 2, 3, 7, 8]])
+  vi.advanceTimersByTime(holdMs)
+  expect(same.ports()).toEqual([1, 2, 7, 8])
+  expect(reload(['consul']).ports()).toEqual([1, 2, 7, 8])
 })
 
 describe('of several sources, one of which is asked for another catalog', () => {
