@@ -115,7 +115,7 @@ export function createFollowing(deps: FollowingDeps): Following {
 
   function follow(baseline: Baseline) {
     const abort = new AbortController()
-    const source = sourceOf(config(), { ...deps, before: baseline.catalog })
+    const source = sourceOf(config(), { ...deps, before: baseline.catalog, isServing: inUse !== null })
     const admitted = admitting(source, {
       options: () => config().admission,
       now,

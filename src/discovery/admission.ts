@@ -23,8 +23,9 @@
 
 import { type Catalog, compareEndpoints, type Endpoint, type EndpointId, sameService } from '../balancer/endpoint.ts'
 import type { Vitals } from '../balancer/view.ts'
-import { type Doubt, doubtAbout, explainedBy, isMass, isOfRegistry } from './doubt.ts'
+import { doubtAbout, explainedBy, isMass, isOfRegistry } from './doubt.ts'
 import type { Reading } from './source.ts'
+import { byService, evidenceOn, isConfirmed, newSuspect, type Suspect, type Suspects, suspectsOf } from './suspect.ts'
 import { compareText } from './untrusted-text.ts'
 
 export interface AdmissionOptions {
@@ -34,28 +35,12 @@ export interface AdmissionOptions {
   readonly holdMs: number
 }
 
-/** An endpoint that is in rotation although the last answer leaves it out. */
-export interface Suspect {
-  readonly service: string
-  readonly endpoint: Endpoint
-  readonly doubt: Doubt
-  /** It is decided `AdmissionOptions.holdMs` later at the latest. */
-  readonly sinceMs: number
-  /** Its `Vitals.goodAnswers` when it became a suspect. */
-  readonly goodAtStart: number
-  /** How many later reads have left it out as well. */
-  readonly reads: number
-  /** Decided: traffic shows it alive, so its loss is not believed. */
-  readonly kept: boolean
-}
-
 export interface Admission {
   /** The source's last answer; null: there has been none. */
   readonly answer: Catalog | null
   /** What to route by: the answer, and the suspects. */
   readonly table: Catalog | null
-  /** By service, then by endpoint. */
-  readonly suspects: ReadonlyMap<string, ReadonlyMap<EndpointId, Suspect>>
+  readonly suspects: Suspects
   /** The next answer is believed as it stands. */
   readonly believesNext: boolean
   /** Sources whose first answer is believed. */
@@ -218,25 +203,11 @@ export function settle(before: Admission, given: Circumstances): Verdict {
     : { admission: withSuspects({ ...before, failed }, byService(held)), decisions }
 }
 
-function byService(list: readonly Suspect[]): Admission['suspects'] {
-  const suspects = new Map<string, Map<EndpointId, Suspect>>()
-  for (const suspect of list) {
-    const held = suspects.get(suspect.service) ?? new Map<EndpointId, Suspect>()
-    suspects.set(suspect.service, held.set(suspect.endpoint.id, suspect))
-  }
-  return suspects
-}
-
 /** Believes the last answer as it stands. */
 export function acceptAll(before: Admission): Verdict {
   const decisions = [...suspectsOf(before)].map((suspect): Decision => ({ kind: 'accepted', suspect }))
   const { answer } = before
   return { admission: { ...before, table: answer, suspects: new Map(), failed: 0 }, decisions }
-}
-
-/** All suspects, service by service. */
-export function* suspectsOf(admission: Admission): Generator<Suspect> {
-  for (const held of admission.suspects.values()) yield* held.values()
 }
 
 /** What the answer leaves out of the table without saying why, by service, and how many services that empties. */
@@ -274,39 +245,7 @@ function missingFrom(
   return { missing, decisions, routed, emptied }
 }
 
-function newSuspect(service: string, endpoint: Endpoint, doubt: Doubt, given: Circumstances): Suspect {
-  const { nowMs, vitals } = given
-  return {
-    service,
-    endpoint,
-    doubt,
-    sinceMs: nowMs,
-    goodAtStart: vitals(service, endpoint.id)?.goodAnswers ?? 0,
-    reads: 0,
-    kept: false,
-  }
-}
-
-type Evidence = 'failing' | 'answering' | 'silent'
-
-/**
- * Reads and traffic agree that it is gone. Of one that nobody asked two reads are enough if the doubt is about a service
- * alone: the registry would have the last word on that anyway.
- */
-function isConfirmed({ kept, reads, doubt }: Suspect, evidence: Evidence): boolean {
-  if (evidence === 'failing') return kept || reads >= 1
-  return evidence === 'silent' && reads >= 2 && (doubt === 'most-of-service' || doubt === 'service-emptied')
-}
-
-/** What traffic has shown since it became a suspect. A single fault may be an accident; two in a row are a sign. */
-function evidenceOn({ service, endpoint, goodAtStart }: Suspect, given: Circumstances): Evidence {
-  const vitals = given.vitals(service, endpoint.id)
-  if (vitals === null) return 'silent'
-  if (vitals.state !== 'healthy' || vitals.faultsInRow >= 2) return 'failing'
-  return vitals.goodAnswers > goodAtStart ? 'answering' : 'silent'
-}
-
-function withSuspects(before: Admission, suspects: Admission['suspects']): Admission {
+function withSuspects(before: Admission, suspects: Suspects): Admission {
   const { answer, table } = before
   const hasRegistryDoubt = [...suspects.values()].some((held) =>
     [...held.values()].some(({ doubt }) => isOfRegistry(doubt)),
@@ -320,7 +259,7 @@ function withSuspects(before: Admission, suspects: Admission['suspects']): Admis
 }
 
 /** The answer with the suspects in it. What is as it was in `former` is the same object. */
-function merged(answer: Catalog, suspects: Admission['suspects'], former: Catalog | null): Catalog {
+function merged(answer: Catalog, suspects: Suspects, former: Catalog | null): Catalog {
   const services = new Map(answer.services)
   for (const [name, held] of suspects) {
     const said = answer.services.get(name)

@@ -14,12 +14,11 @@ import {
   type Decision,
   judgeAnswer,
   newAdmission,
-  type Suspect,
   settle,
-  suspectsOf,
   type Verdict,
 } from './admission.ts'
 import type { CatalogSource, Reading, SourceError } from './source.ts'
+import { type Suspect, suspectsOf } from './suspect.ts'
 
 export interface AdmittedListeners {
   /**
