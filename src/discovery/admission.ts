@@ -23,7 +23,7 @@
 
 import { type Catalog, compareEndpoints, type Endpoint, type EndpointId, sameService } from '../balancer/endpoint.ts'
 import type { Vitals } from '../balancer/view.ts'
-import { doubtAbout, explainedBy, isMass, isOfRegistry } from './doubt.ts'
+import { doubtAbout, explainedBy, isMass, isNamedBy, isOfRegistry, sourcesOf } from './doubt.ts'
 import type { Reading } from './source.ts'
 import { byService, evidenceOn, isConfirmed, newSuspect, type Suspect, type Suspects, suspectsOf } from './suspect.ts'
 import { compareText } from './untrusted-text.ts'
@@ -116,8 +116,8 @@ export function judgeAnswer(before: Admission, answer: Catalog, reading: Reading
   const isSettled = ({ sources = speaker }: Endpoint) => given.settled(sources)
   const believed = before.believed.filter((source) => reading.first?.includes(source))
   const isBelieved = ({ sources }: Endpoint) => sources?.every((source) => believed.includes(source)) ?? false
-  const { missing, decisions, routed, emptied } = missingFrom(before, answer, isSettled, isBelieved)
-  const ofRegistry = reading.rewound ? 'index-backwards' : isMass(emptied, routed) ? 'many-services' : null
+  const { missing, decisions, isOfMany } = missingFrom(before, answer, isSettled, isBelieved)
+  const ofRegistry = reading.rewound ? 'index-backwards' : isOfMany ? 'many-services' : null
   const suspects = new Map<string, ReadonlyMap<EndpointId, Suspect>>()
   for (const [service, endpoints] of missing) {
     const known = before.suspects.get(service)
@@ -210,7 +210,7 @@ export function acceptAll(before: Admission): Verdict {
   return { admission: { ...before, table: answer, suspects: new Map(), failed: 0 }, decisions }
 }
 
-/** What the answer leaves out of the table without saying why, by service, and how many services that empties. */
+/** What the answer leaves out of the table without saying why, by service, and if a source loses many services so. */
 function missingFrom(
   { table, suspects }: Admission,
   answer: Catalog,
@@ -219,13 +219,12 @@ function missingFrom(
 ) {
   const missing = new Map<string, readonly Endpoint[]>()
   const decisions: Decision[] = []
-  let routed = 0
-  let emptied = 0
+  // What is kept has been judged: counted again, it would put every later leaving in doubt for as long as it is kept.
+  const isJudged = (name: string, { id }: Endpoint): boolean => suspects.get(name)?.get(id)?.kept === true
+  /** By source. */
+  const emptied = new Map<string | null, number>()
   for (const [name, service] of table?.services ?? []) {
     const known = suspects.get(name)
-    // What is kept has been judged: counted again, it would put every later leaving in doubt for as long as it is kept.
-    const isKept = ({ id }: Endpoint): boolean => known?.get(id)?.kept === true
-    if (!service.endpoints.every(isKept)) routed += 1
     const said = answer.services.get(name)
     if (said === service) continue
     const listed = new Set(said?.endpoints.map(({ id }) => id))
@@ -240,9 +239,17 @@ function missingFrom(
     }
     if (lost.length === 0) continue
     missing.set(name, lost)
-    if (listed.size === 0 && !lost.every(isKept)) emptied += 1
+    for (const source of sourcesOf(lost.filter((endpoint) => !isJudged(name, endpoint)))) {
+      const isLeft = said?.endpoints.some((endpoint) => isNamedBy(source, endpoint)) === true
+      if (!isLeft) emptied.set(source, (emptied.get(source) ?? 0) + 1)
+    }
   }
-  return { missing, decisions, routed, emptied }
+  const routedBy = (source: string | null): number =>
+    [...(table?.services ?? [])].filter(([name, { endpoints }]) =>
+      endpoints.some((endpoint) => isNamedBy(source, endpoint) && !isJudged(name, endpoint)),
+    ).length
+  const isOfMany = [...emptied].some(([source, count]) => count >= 2 && isMass(count, routedBy(source)))
+  return { missing, decisions, isOfMany }
 }
 
 function withSuspects(before: Admission, suspects: Suspects): Admission {

@@ -59,9 +59,20 @@ export function withUnreadAs(former: Catalog | null, answer: Catalog): Catalog {
   return services === null ? answer : { services }
 }
 
+/** Of which sources it is the word that these are there; null stands for those that are not named. */
+export function sourcesOf(endpoints: readonly Endpoint[]): ReadonlySet<string | null> {
+  return new Set(endpoints.flatMap(({ sources }): readonly (string | null)[] => sources ?? [null]))
+}
+
+/** Is it this source's word that the endpoint is there? Of null it is: of anybody's. */
+export function isNamedBy(source: string | null, { sources }: Endpoint): boolean {
+  return source === null || sources === undefined || sources.includes(source)
+}
+
 /**
- * What is doubtful about a service that loses endpoints; null when nothing is. Suspects do not count on either side: what
- * matters is how many of those that were listed leave now.
+ * What is doubtful about a service that loses endpoints; null when nothing is. Each source is judged by what it named itself:
+ * what others name there makes its accident no smaller. Suspects do not count on either side: what matters is how many of
+ * those that were listed leave now.
  * @param before the service as it is in use, suspects included
  * @param missing those of its endpoints that the answer leaves out
  */
@@ -71,8 +82,15 @@ export function doubtAbout(
   answer: CatalogService | undefined,
   missing: readonly Endpoint[],
 ): Doubt | null {
-  if (answer === undefined || answer.endpoints.length === 0) return 'service-emptied'
-  const lost = missing.filter(({ id }) => suspects?.has(id) !== true).length
-  const listed = (before?.endpoints.length ?? 0) - (suspects?.size ?? 0)
-  return lost >= 2 && lost * 2 > listed ? 'most-of-service' : null
+  const isListed = ({ id }: Endpoint): boolean => suspects?.has(id) !== true
+  const leaving = missing.filter(isListed)
+  let doubt: Doubt | null = null
+  for (const source of sourcesOf(leaving.length > 0 ? leaving : missing)) {
+    const isTheirs = (endpoint: Endpoint): boolean => isNamedBy(source, endpoint)
+    if (answer?.endpoints.some(isTheirs) !== true) return 'service-emptied'
+    const lost = leaving.filter(isTheirs).length
+    const listed = before?.endpoints.filter((endpoint) => isTheirs(endpoint) && isListed(endpoint)).length ?? 0
+    if (lost >= 2 && lost * 2 > listed) doubt = 'most-of-service'
+  }
+  return doubt
 }

@@ -122,6 +122,24 @@ test('what a registry says right after an outage is held, though it is told alon
   expect(held()).toEqual(['1 loss-after-outage', '2 loss-after-outage'])
 })
 
+test('a registry that has lost all is doubted, however much of each service others name', () => {
+  const { consul, etcd, ports, held } = admit()
+  consul.says(catalogOf({ web: [1, 2], api: [3], jobs: [4] }))
+  etcd.says(catalogOf({ web: [11, 12, 13], api: [13, 14], jobs: [14, 15] }))
+  consul.says(catalogOf({}))
+  expect(held()).toEqual(['3 many-services', '4 many-services', '1 many-services', '2 many-services'])
+  expect(ports()).toEqual([1, 11, 12, 13, 2])
+})
+
+test('one instance of several leaves at once, and so does one that has moved', () => {
+  const { consul, etcd, ports, held } = admit()
+  consul.says(catalogOf({ web: [1, 2] }))
+  etcd.says(catalogOf({ web: [2, 11] }))
+  consul.says(catalogOf({ web: [2] }))
+  consul.says(catalogOf({}))
+  expect([held(), ports()]).toEqual([[], [11, 2]])
+})
+
 test('who is held at a reload stays held as before, until the source that has lost it is asked for something else', () => {
   const before = admit()
   before.consul.says(catalogOf({ web: [1, 2, 3] }))
