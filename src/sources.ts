@@ -35,8 +35,12 @@ export interface SourceDeps {
 /** The sources of the config, as one. */
 export function sourceOf(config: Config, deps: SourceDeps): CatalogSource {
   const sources = config.discovery.sources.map((name) => [name, oneSource(name, config, deps)] as const)
-  const patience = deps.isServing ? { patienceMs: 0 } : {}
-  return mergedSource(new Map(sources), { now: () => performance.now(), before: deps.before, ...patience })
+  const { register } = config
+  return mergedSource(new Map(sources), {
+    ...{ now: () => performance.now(), before: deps.before },
+    ...(deps.isServing ? { patienceMs: 0 } : {}),
+    ...(register.enabled ? { own: register.name } : {}),
+  })
 }
 
 function oneSource(name: SourceName, config: Config, deps: SourceDeps): CatalogSource {

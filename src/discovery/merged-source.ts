@@ -21,6 +21,8 @@ export interface MergedDeps {
   readonly before: Catalog | null
   /** How long a source that has never answered may keep the others waiting, in milliseconds. */
   readonly patienceMs?: number
+  /** The name of this proxy itself, which is nobody's to route to, whoever lists it. Absent: it has none. */
+  readonly own?: string
 }
 
 const PATIENCE_MS = 5000
@@ -44,7 +46,7 @@ interface Followed {
  * source that they are of. To be watched once at a time, as the sources that it is made of.
  */
 export function mergedSource(sources: ReadonlyMap<string, CatalogSource>, deps: MergedDeps): CatalogSource {
-  const { now, before, patienceMs = PATIENCE_MS } = deps
+  const { now, before, patienceMs = PATIENCE_MS, own } = deps
   let all = [...sources].map(newlyFollowed)
 
   function newlyFollowed([name, source]: readonly [string, CatalogSource]): Followed {
@@ -114,7 +116,7 @@ export function mergedSource(sources: ReadonlyMap<string, CatalogSource>, deps: 
       return {
         onCatalog(catalog, reading) {
           if (signal.aborted) return
-          followed.catalog = withUnreadAs(followed.catalog, catalog)
+          followed.catalog = withUnreadAs(followed.catalog, without(own, catalog))
           if (!followed.hasAnswered) first.push(name)
           followed.hasAnswered = true
           if (reading.standby === undefined && reading.isPart === undefined) confirm(followed)
@@ -200,4 +202,9 @@ export function mergedSource(sources: ReadonlyMap<string, CatalogSource>, deps: 
   }
 
   return { watch, reread, instances, describe }
+}
+
+function without(name: string | undefined, catalog: Catalog): Catalog {
+  if (name === undefined || !catalog.services.has(name)) return catalog
+  return { services: new Map([...catalog.services].filter(([each]) => each !== name)) }
 }

@@ -287,6 +287,19 @@ describe('afterwards', () => {
   })
 })
 
+test('this proxy itself is not routed to, whoever lists it', async () => {
+  const push = puppetSource()
+  const source = mergedSource(new Map([['push', push]]), { now: () => 0, before: null, own: 'evenkeel' })
+  const told: unknown[] = []
+  const end = new AbortController()
+  const onCatalog = ({ services }: Catalog) => void told.push([...services.keys()])
+  const ended = source.watch({ onCatalog, onFresh() {}, onError() {} }, end.signal)
+  push.says(catalogOf({ evenkeel: [8080], web: [1] }))
+  expect(told).toEqual([['web']])
+  end.abort()
+  await ended
+})
+
 test('a single source is told as it speaks', async () => {
   const etcd = puppetSource({ instances: () => ({ readMs: 5, instances: [], moreInstances: 2 }) })
   const source = mergedSource(new Map([['etcd', etcd]]), { now: () => 0, before: null })
