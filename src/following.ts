@@ -157,7 +157,14 @@ export function createFollowing(deps: FollowingDeps): Following {
         serveSnapshot()
       },
     }
-    return { abort, source, admitted, done: admitted.watch(unlessAborted(listeners, abort.signal), abort.signal) }
+    const { believed = [] } = baseline
+    return {
+      abort,
+      source,
+      admitted,
+      believed,
+      done: admitted.watch(unlessAborted(listeners, abort.signal), abort.signal),
+    }
   }
 
   function tellStandbyError(error: SourceError, standby: string): void {
@@ -222,7 +229,11 @@ export function createFollowing(deps: FollowingDeps): Following {
       // Of what this config leaves out nobody will ever say that it is gone.
       const catalog = inUse === null ? null : routedPart(inUse, config())
       const suspects = following?.admitted.suspects() ?? []
-      following = follow({ catalog, isJudge: true, believed: askedAnew(before, config()), suspects })
+      const parts = following?.source.describe?.().parts ?? []
+      const isSilent = (name: string) => parts.some(({ source, state }) => source === name && state === 'silent')
+      const stillBelieved = following?.believed.filter(isSilent) ?? []
+      const believed = [...askedAnew(before, config()), ...stillBelieved]
+      following = follow({ catalog, isJudge: true, believed, suspects })
     },
     async close() {
       closed = true

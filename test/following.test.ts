@@ -217,6 +217,22 @@ test.each([
   expect(table()).toBe(expected)
 })
 
+test('two reloads in a row: what the first asks for is believed after the second, too', async () => {
+  const consul = await consulWith({ api: [1], web: [2, 3] })
+  const { following, table, reload } = followed(consul.url, 'null')
+  await following.start()
+  await waitFor('the catalog is in', () => table() === 'api 1, web 2')
+  consul.misbehave = (request, answer) => {
+    if (request.service !== null) return false
+    answer.writeHead(200, { 'x-consul-index': '999' }).end('{}')
+    return true
+  }
+  reload('tag: blue')
+  reload('tag: blue, maxWatches: 7')
+  await waitFor('the answer is judged', () => following.status().suspects.length > 0 || table() === '')
+  expect(table()).toBe('')
+})
+
 test.each([
   ['a recent snapshot judges the first answer', 60_000, 'api 1, web 1'],
   ['a snapshot of long ago does not, while Consul is there', 48 * 3_600_000, 'web 1'],
