@@ -87,6 +87,8 @@ export function createFollowing(deps: FollowingDeps): Following {
   let failure: Failed | null = null
   /** The last one of each standby datacenter. */
   const standbyFailures = new Map<string, Failed>()
+  /** It outlives a reload: who has just come back has not settled by it. */
+  const troubleAtMs = new Map<string, number>()
   let closed = false
   let following: ReturnType<typeof follow> | null = null
   deps.pushed.onChange(() => snapshot?.file.pushedChanged())
@@ -121,6 +123,7 @@ export function createFollowing(deps: FollowingDeps): Following {
       now,
       vitals: deps.vitals,
       baseline,
+      troubleAtMs,
       onBug: (err) => log.error({ err }, 'a catalog could not be taken in'),
     })
     let held = false

@@ -52,6 +52,8 @@ export interface AdmittingDeps {
   readonly now: () => number
   readonly vitals: Circumstances['vitals']
   readonly baseline: Baseline
+  /** By source, when it was last away or found to have lost its data: kept up here. Absent: nothing is known of before. */
+  readonly troubleAtMs?: Map<string, number>
   /** Told what a listener throws; nothing is supposed to. */
   readonly onBug: (error: unknown) => void
 }
@@ -75,8 +77,7 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
   let listeners: AdmittedListeners | null = null
   let signal: AbortSignal | null = null
   let timer: NodeJS.Timeout | null = null
-  /** By source, when it was last away or found to have lost its data. */
-  const troubleAtMs = new Map<string, number>()
+  const { troubleAtMs = new Map<string, number>() } = deps
   let rereadAtMs = Number.NEGATIVE_INFINITY
   let isRereading = false
   let isFirst = true
