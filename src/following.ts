@@ -17,7 +17,7 @@ import { createFreshness, type Freshness } from './discovery/freshness.ts'
 import type { PushCatalog } from './discovery/push/push-catalog.ts'
 import { openSnapshot, type SnapshotRead } from './discovery/snapshot-file.ts'
 import type { SourceError } from './discovery/source.ts'
-import { catalogKey, catalogName, routedPart } from './source-rules.ts'
+import { askedAnew, catalogName, routedPart } from './source-rules.ts'
 import { sourceOf } from './sources.ts'
 
 export interface FollowingDeps {
@@ -49,8 +49,8 @@ export interface Following {
   /** Applies the source's last answer as it stands; answers how many endpoints are gone by it. */
   accept(): number
   /**
-   * Follows the source that the config names now, from the start. The catalog in use stays until it answers; and judges that
-   * answer, unless another catalog is wanted than with the config before.
+   * Follows the sources that the config names now, from the start. The catalog in use stays until they answer; and judges
+   * what they say, but for those of which another catalog is wanted than with the config before.
    */
   restart(before: Config): void
   close(): Promise<void>
@@ -87,6 +87,8 @@ export function createFollowing(deps: FollowingDeps): Following {
   let failure: Failed | null = null
   /** The last one of each standby datacenter. */
   const standbyFailures = new Map<string, Failed>()
+  /** It outlives a reload: who has just come back has not settled by it. */
+  const troubleAtMs = new Map<string, number>()
   let closed = false
   let following: ReturnType<typeof follow> | null = null
   deps.pushed.onChange(() => snapshot?.file.pushedChanged())
@@ -95,9 +97,9 @@ export function createFollowing(deps: FollowingDeps): Following {
     onFirstCatalog = resolve
   })
 
-  function confirm(): void {
-    if (freshness.confirmed() === 'recovered') log.info('the catalog is confirmed again')
-    confirmedAtMs = Date.now()
+  function confirm(agoMs = 0): void {
+    if (freshness.confirmed(agoMs) === 'recovered') log.info('the catalog is confirmed again')
+    confirmedAtMs = Date.now() - agoMs
     failure = null
   }
 
@@ -115,12 +117,13 @@ export function createFollowing(deps: FollowingDeps): Following {
 
   function follow(baseline: Baseline) {
     const abort = new AbortController()
-    const source = sourceOf(config(), { ...deps, before: baseline.catalog })
+    const source = sourceOf(config(), { ...deps, before: baseline.catalog, isServing: inUse !== null })
     const admitted = admitting(source, {
       options: () => config().admission,
       now,
       vitals: deps.vitals,
       baseline,
+      troubleAtMs,
       onBug: (err) => log.error({ err }, 'a catalog could not be taken in'),
     })
     let held = false
@@ -130,8 +133,8 @@ export function createFollowing(deps: FollowingDeps): Following {
         logDecisions(log, decisions)
         deps.onDecisions(decisions)
       },
-      onCatalog(catalog, isConfirmed) {
-        if (isConfirmed) confirm()
+      onCatalog(catalog, isConfirmed, agoMs) {
+        if (isConfirmed) confirm(agoMs)
         // Served, but never confirmed as a whole: not as good as its source.
         else freshness.restored(0)
         // It is an answer's, or admitted on top of one.
@@ -143,11 +146,11 @@ export function createFollowing(deps: FollowingDeps): Following {
         snapshot?.file.write(catalog, confirmedAtMs ?? Date.now())
         onFirstCatalog()
       },
-      onFresh() {
-        confirm()
+      onFresh(agoMs = 0) {
+        confirm(agoMs)
         snapshotInUse = false
         deps.onResult('unchanged')
-        snapshot?.file.confirmed(Date.now())
+        snapshot?.file.confirmed(Date.now() - agoMs)
       },
       onError(error) {
         if (error.standby !== undefined) return tellStandbyError(error, error.standby)
@@ -157,7 +160,14 @@ export function createFollowing(deps: FollowingDeps): Following {
         serveSnapshot()
       },
     }
-    return { abort, source, admitted, done: admitted.watch(unlessAborted(listeners, abort.signal), abort.signal) }
+    const { believed = [] } = baseline
+    return {
+      abort,
+      source,
+      admitted,
+      believed,
+      done: admitted.watch(unlessAborted(listeners, abort.signal), abort.signal),
+    }
   }
 
   function tellStandbyError(error: SourceError, standby: string): void {
@@ -219,7 +229,14 @@ export function createFollowing(deps: FollowingDeps): Following {
     restart(before) {
       if (closed) return
       following?.abort.abort()
-      following = follow({ catalog: inUse, isJudge: catalogKey(before) === catalogKey(config()) })
+      // Of what this config leaves out nobody will ever say that it is gone.
+      const catalog = inUse === null ? null : routedPart(inUse, config())
+      const suspects = following?.admitted.suspects() ?? []
+      const parts = following?.source.describe?.().parts ?? []
+      const isSilent = (name: string) => parts.some(({ source, state }) => source === name && state === 'silent')
+      const stillBelieved = following?.believed.filter(isSilent) ?? []
+      const believed = [...askedAnew(before, config()), ...stillBelieved]
+      following = follow({ catalog, isJudge: true, believed, suspects })
     },
     async close() {
       closed = true

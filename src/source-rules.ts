@@ -107,27 +107,31 @@ function listed(names: readonly string[]): string {
 
 /**
  * What this config routes of a catalog that another config may have let in: what comes from one of its sources, and by a
- * name that this one lets in. What names no source may be anybody's.
+ * name that this one lets in; other sources are not named any more. What names no source may be anybody's.
  */
 export function routedPart(catalog: Catalog, config: Config): Catalog {
   const { sources } = config.discovery
   const isOwn = config.register.enabled ? (name: string) => name === config.register.name : () => false
-  const routed = new Map<string, CatalogService>()
+  const services = new Map<string, CatalogService>()
   for (const [name, { endpoints, absent }] of catalog.services) {
     const lets: readonly string[] = isOwn(name)
       ? []
       : sources.filter((source) => ruleOf(source, name, config).kind === 'in')
     if (lets.length === 0) continue
-    const isRouted = (each: Endpoint | AbsentInstance) => each.sources?.some((source) => lets.includes(source)) ?? true
-    const service = { endpoints: endpoints.filter(isRouted), absent: absent.filter(isRouted) }
+    const routed = <T extends Endpoint | AbsentInstance>(each: T): readonly T[] => {
+      if (each.sources === undefined) return [each]
+      const left = each.sources.filter((source) => lets.includes(source))
+      return left.length === 0 ? [] : [left.length === each.sources.length ? each : { ...each, sources: left }]
+    }
+    const service = { endpoints: endpoints.flatMap(routed), absent: absent.flatMap(routed) }
     const wasEmpty = endpoints.length + absent.length === 0
-    if (wasEmpty || service.endpoints.length + service.absent.length > 0) routed.set(name, service)
+    if (wasEmpty || service.endpoints.length + service.absent.length > 0) services.set(name, service)
   }
-  return { services: routed }
+  return { services }
 }
 
-/** Which catalog is asked for, however it is read: when it changes, the table in use says nothing about the answers. */
-export function catalogKey({ discovery, register, services }: Config): string {
+/** Which catalog is asked of a source, however it is read. */
+function catalogKeyOf(source: SourceName, { discovery, services }: Config): string {
   const { consul, eureka, etcd, zookeeper, swarm, dns, file } = discovery
   const failover = Object.entries(services).map(([name, service]) => [name, service.failover])
   const asked: Readonly<Record<SourceName, () => unknown>> = {
@@ -156,14 +160,26 @@ export function catalogKey({ discovery, register, services }: Config): string {
     push: () => null,
     static: () => discovery.static,
   }
-  const own = register.enabled ? register.name : null
-  return JSON.stringify([own, ...discovery.sources.map((source) => [source, asked[source]()])])
+  return JSON.stringify(asked[source]())
+}
+
+/**
+ * The sources of `config` of which it asks another catalog than `before` did: the table in use says nothing about their
+ * answers.
+ */
+export function askedAnew(before: Config, config: Config): readonly SourceName[] {
+  const former = before.discovery.sources
+  return config.discovery.sources.filter(
+    (source) => !former.includes(source) || catalogKeyOf(source, before) !== catalogKeyOf(source, config),
+  )
 }
 
 /** What the sources are made of: when it changes, they have to be followed anew. */
 export function sourceKey(config: Config): string {
   const { push, snapshot, ...read } = config.discovery
-  return JSON.stringify([read, config.routing.fabioTags, catalogKey(config)])
+  const { register, routing } = config
+  const own = register.enabled ? register.name : null
+  return JSON.stringify([read, routing.fabioTags, own, read.sources.map((source) => catalogKeyOf(source, config))])
 }
 
 /** Which catalog a snapshot is of, in words that differ where catalogs do; null: only its endpoints say so. */

@@ -28,12 +28,19 @@ export interface SourceDeps {
   readonly pushed: PushCatalog
   /** What is routed by now, perhaps of an earlier process; null: nothing. */
   readonly before: Catalog | null
+  /** Requests are served already: nobody waits for the sources. */
+  readonly isServing: boolean
 }
 
 /** The sources of the config, as one. */
 export function sourceOf(config: Config, deps: SourceDeps): CatalogSource {
   const sources = config.discovery.sources.map((name) => [name, oneSource(name, config, deps)] as const)
-  return mergedSource(new Map(sources), { now: () => performance.now(), before: deps.before })
+  const { register } = config
+  return mergedSource(new Map(sources), {
+    ...{ now: () => performance.now(), before: deps.before },
+    ...(deps.isServing ? { patienceMs: 0 } : {}),
+    ...(register.enabled ? { own: register.name } : {}),
+  })
 }
 
 function oneSource(name: SourceName, config: Config, deps: SourceDeps): CatalogSource {

@@ -217,6 +217,56 @@ test.each([
   expect(table()).toBe(expected)
 })
 
+test('a reload right after Consul was away: what it says of its instances is still held', async () => {
+  const consul = await consulWith({ web: [2, 3] })
+  const { following, table, reload } = followed(consul.url, 'null')
+  await following.start()
+  await waitFor('the catalog is in', () => table() === 'web 2')
+  let isAway = true
+  consul.misbehave = ({ service }, answer) => {
+    if (isAway) answer.destroy()
+    else if (service !== null) answer.writeHead(200, { 'x-consul-index': '999' }).end(critical)
+    else return false
+    return true
+  }
+  const critical = JSON.stringify(
+    [2, 3].map((port) => ({
+      Node: { Node: 'n', Address: '10.0.0.1' },
+      Service: {
+        ID: `web-${port}`,
+        Service: 'web',
+        Address: '10.0.0.1',
+        Port: port,
+        Weights: { Passing: 1, Warning: 1 },
+      },
+      Checks: [{ CheckID: 'ttl', Name: 'ttl', Status: 'critical', ServiceID: `web-${port}` }],
+    })),
+  )
+  reload('maxWatches: 7')
+  await waitFor('it is away', () => following.status().failure !== null)
+  isAway = false
+  reload('maxWatches: 6')
+  await waitFor('it has answered', () => following.status().source?.parts?.[0]?.state === 'fresh')
+  expect(following.status().suspects).toHaveLength(2)
+  expect(table()).toBe('web 2')
+})
+
+test('two reloads in a row: what the first asks for is believed after the second, too', async () => {
+  const consul = await consulWith({ api: [1], web: [2, 3] })
+  const { following, table, reload } = followed(consul.url, 'null')
+  await following.start()
+  await waitFor('the catalog is in', () => table() === 'api 1, web 2')
+  consul.misbehave = (request, answer) => {
+    if (request.service !== null) return false
+    answer.writeHead(200, { 'x-consul-index': '999' }).end('{}')
+    return true
+  }
+  reload('tag: blue')
+  reload('tag: blue, maxWatches: 7')
+  await waitFor('the answer is judged', () => following.status().suspects.length > 0 || table() === '')
+  expect(table()).toBe('')
+})
+
 test.each([
   ['a recent snapshot judges the first answer', 60_000, 'api 1, web 1'],
   ['a snapshot of long ago does not, while Consul is there', 48 * 3_600_000, 'web 1'],

@@ -1,9 +1,10 @@
 /** What does the catalog in use stand on? The source, answers that were doubted, and the snapshot, as plain JSON values. */
 
 import type { EndpointId } from '../balancer/endpoint.ts'
-import type { AdmissionOptions, Suspect } from '../discovery/admission.ts'
+import type { AdmissionOptions } from '../discovery/admission.ts'
 import type { Doubt } from '../discovery/doubt.ts'
 import type { SourceError, SourceView } from '../discovery/source.ts'
+import type { Suspect } from '../discovery/suspect.ts'
 import { doubtText } from './event-log.ts'
 import type { Readiness } from './readiness.ts'
 import { durationText } from './words.ts'

@@ -59,7 +59,7 @@ function describeChange({ name, kind, joined, left, reweighted }: ServiceChange)
 
 const doubts: Readonly<Record<Doubt, string>> = {
   'most-of-service': 'an answer left out most of this service',
-  'service-emptied': 'an answer left this service without endpoints',
+  'service-emptied': 'an answer names no endpoint of this service any more',
   'many-services': 'more than a third of all services, or thirty, were emptied together',
   'index-backwards': 'an answer left it out after the index of the catalog went backwards',
   'word-after-outage': 'the catalog says that it is out of order, but had just come back',

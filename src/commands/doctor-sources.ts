@@ -100,7 +100,7 @@ async function follow(source: Followed, config: Config, rules: CatalogRules): Pr
   const write = (line: string): void => void (lines.length < MAX_LOG_LINES && lines.push(line))
   const { log } = createLog({ level: 'warn', destination: { write } })
   const pushed = { source: staticSource({ services: {} }) } as SourceDeps['pushed']
-  const deps = { log, pushed, traffic: () => new Map(), before: null }
+  const deps = { log, pushed, traffic: () => new Map(), before: null, isServing: false }
   const places = placesOf(source, config)
   const { catalog, failures } = await readSource(() => sourceOf(unruled(source, config), deps), places.length)
   const [registry] = await Promise.all([registryOf(source, config, catalog === null)])

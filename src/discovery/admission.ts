@@ -23,8 +23,9 @@
 
 import { type Catalog, compareEndpoints, type Endpoint, type EndpointId, sameService } from '../balancer/endpoint.ts'
 import type { Vitals } from '../balancer/view.ts'
-import { type Doubt, doubtAbout, explainedBy, isMass, isOfRegistry, nobody, withUnreadAs } from './doubt.ts'
+import { doubtAbout, explainedBy, isMass, isNamedBy, isOfRegistry, sourcesOf } from './doubt.ts'
 import type { Reading } from './source.ts'
+import { byService, evidenceOn, isConfirmed, newSuspect, type Suspect, type Suspects, suspectsOf } from './suspect.ts'
 import { compareText } from './untrusted-text.ts'
 
 export interface AdmissionOptions {
@@ -34,30 +35,16 @@ export interface AdmissionOptions {
   readonly holdMs: number
 }
 
-/** An endpoint that is in rotation although the last answer leaves it out. */
-export interface Suspect {
-  readonly service: string
-  readonly endpoint: Endpoint
-  readonly doubt: Doubt
-  /** It is decided `AdmissionOptions.holdMs` later at the latest. */
-  readonly sinceMs: number
-  /** Its `Vitals.goodAnswers` when it became a suspect. */
-  readonly goodAtStart: number
-  /** How many later reads have left it out as well. */
-  readonly reads: number
-  /** Decided: traffic shows it alive, so its loss is not believed. */
-  readonly kept: boolean
-}
-
 export interface Admission {
   /** The source's last answer; null: there has been none. */
   readonly answer: Catalog | null
   /** What to route by: the answer, and the suspects. */
   readonly table: Catalog | null
-  /** By service, then by endpoint. */
-  readonly suspects: ReadonlyMap<string, ReadonlyMap<EndpointId, Suspect>>
-  /** The next answer is believed as it stands, but for what it could not read. */
+  readonly suspects: Suspects
+  /** The next answer is believed as it stands. */
   readonly believesNext: boolean
+  /** Sources whose first answer is believed. */
+  readonly believed: readonly string[]
   /** Suspects of a doubt about the registry that turned out to fail, since there was last no such doubt. */
   readonly failed: number
 }
@@ -93,7 +80,7 @@ export interface Circumstances {
   /**
    * The source has answered without a break for a while. After one its word on health is not taken at once either: checks
    * that need a heartbeat are critical when a server starts again.
-   * @param sources those that it is about; undefined: there is but one
+   * @param sources those that it is about; undefined: any of them
    */
   readonly settled: (sources: readonly string[] | undefined) => boolean
   /** What requests have shown of an endpoint; null: it is not in the routing table. */
@@ -103,35 +90,47 @@ export interface Circumstances {
 /** What is known before the first answer; `catalog` null: nothing. */
 export interface Baseline {
   readonly catalog: Catalog | null
-  /** True: the first answer is judged by it. False: that one is believed, and services that it could not read stay as here. */
+  /** True: the first answer is judged by it. False: that one is believed. */
   readonly isJudge: boolean
+  /** Sources that it does not judge: what is asked of them is another catalog. Absent: it judges all of them, or none. */
+  readonly believed?: readonly string[]
+  /** Those in it that were held by then: they stay so. Absent: none. */
+  readonly suspects?: readonly Suspect[]
 }
 
-export function newAdmission({ catalog, isJudge }: Baseline): Admission {
-  return { answer: catalog, table: catalog, suspects: new Map(), believesNext: !isJudge, failed: 0 }
+export function newAdmission({ catalog, isJudge, believed = [], suspects = [] }: Baseline): Admission {
+  const held = suspects.filter(
+    ({ service, endpoint: { id, sources } }) =>
+      catalog?.services.get(service)?.endpoints.some((endpoint) => endpoint.id === id) &&
+      !sources?.every((source) => believed.includes(source)),
+  )
+  return { answer: catalog, table: catalog, suspects: byService(held), believesNext: !isJudge, believed, failed: 0 }
 }
 
 /** Takes an answer in. The first one is believed, unless there is a baseline to judge it by. */
-export function judgeAnswer(before: Admission, told: Catalog, reading: Reading, given: Circumstances): Verdict {
-  const answer = withUnreadAs(before.answer, told)
+export function judgeAnswer(before: Admission, answer: Catalog, reading: Reading, given: Circumstances): Verdict {
   if (before.table === null || before.believesNext || !given.options.enabled)
     return acceptAll({ ...before, answer, believesNext: false })
-  const isSettled = given.settled(reading.source === undefined ? undefined : [reading.source])
-  const { missing, decisions, routed, emptied } = missingFrom(before, answer, isSettled)
-  const ofRegistry = reading.rewound ? 'index-backwards' : isMass(emptied, routed) ? 'many-services' : null
+  // Not whoever spoke: its answer may be told along with the first one of another source.
+  const speaker = reading.source === undefined ? undefined : [reading.source]
+  const isSettled = ({ sources = speaker }: Endpoint) => given.settled(sources)
+  const believed = before.believed.filter((source) => reading.first?.includes(source))
+  const isBelieved = ({ sources }: Endpoint) => sources?.every((source) => believed.includes(source)) ?? false
+  const { missing, decisions, isOfMany } = missingFrom(before, answer, isSettled, isBelieved)
+  const ofRegistry = reading.rewound ? 'index-backwards' : isOfMany ? 'many-services' : null
   const suspects = new Map<string, ReadonlyMap<EndpointId, Suspect>>()
   for (const [service, endpoints] of missing) {
     const known = before.suspects.get(service)
     const said = answer.services.get(service)
     const ofService = doubtAbout(before.table.services.get(service), known, said, endpoints)
     // So much at once, from a registry that has just come back: it may have lost it.
-    const ofAll = ofRegistry ?? (ofService !== null && !isSettled ? 'loss-after-outage' : ofService)
+    const ofAll = ofRegistry ?? (ofService !== null && !endpoints.every(isSettled) ? 'loss-after-outage' : ofService)
     // What is explained and missing all the same is so only because the source is not settled.
-    const explained = ofAll === null ? explainedBy(said) : nobody
+    const isExplained = explainedBy(ofAll === null ? said : undefined)
     const held = new Map<EndpointId, Suspect>()
     for (const endpoint of endpoints) {
       const suspect = known?.get(endpoint.id)
-      const doubt = ofAll ?? (explained.has(endpoint.id) ? 'word-after-outage' : null)
+      const doubt = ofAll ?? (isExplained(endpoint) ? 'word-after-outage' : null)
       if (suspect !== undefined) {
         held.set(endpoint.id, doubt !== null && isOfRegistry(doubt) ? { ...suspect, doubt } : suspect)
       } else if (doubt !== null) {
@@ -172,7 +171,7 @@ export function settle(before: Admission, given: Circumstances): Verdict {
   let answering = 0
   for (const suspect of suspectsOf(before)) {
     // Said when the source had just come back, and not taken back since.
-    const isExplained = explainedBy(before.answer?.services.get(suspect.service)).has(suspect.endpoint.id)
+    const isExplained = explainedBy(before.answer?.services.get(suspect.service))(suspect.endpoint)
     if (isExplained && given.settled(suspect.endpoint.sources)) {
       decisions.push({ kind: 'explained', suspect })
       continue
@@ -186,18 +185,14 @@ export function settle(before: Admission, given: Circumstances): Verdict {
     if (evidence === 'answering' && isOfRegistry(suspect.doubt)) answering += 1
     staying.push(suspect)
   }
-  const suspects = new Map<string, Map<EndpointId, Suspect>>()
-  const stay = (suspect: Suspect): void => {
-    const held = suspects.get(suspect.service) ?? new Map<EndpointId, Suspect>()
-    suspects.set(suspect.service, held.set(suspect.endpoint.id, suspect))
-  }
+  const held: Suspect[] = []
   for (const suspect of staying) {
     if (suspect.kept || given.nowMs - suspect.sinceMs < given.options.holdMs) {
-      stay(suspect)
+      held.push(suspect)
     } else if (isOfRegistry(suspect.doubt) && answering > failed) {
       const kept = { ...suspect, kept: true }
       decisions.push({ kind: 'kept', suspect: kept })
-      stay(kept)
+      held.push(kept)
     } else {
       decisions.push({ kind: 'expired', suspect })
     }
@@ -205,7 +200,7 @@ export function settle(before: Admission, given: Circumstances): Verdict {
   // Nothing was decided: the same object, so that nothing is published.
   return decisions.length === 0
     ? { admission: before, decisions }
-    : { admission: withSuspects({ ...before, failed }, suspects), decisions }
+    : { admission: withSuspects({ ...before, failed }, byService(held)), decisions }
 }
 
 /** Believes the last answer as it stands. */
@@ -215,73 +210,49 @@ export function acceptAll(before: Admission): Verdict {
   return { admission: { ...before, table: answer, suspects: new Map(), failed: 0 }, decisions }
 }
 
-/** All suspects, service by service. */
-export function* suspectsOf(admission: Admission): Generator<Suspect> {
-  for (const held of admission.suspects.values()) yield* held.values()
-}
-
-/** What the answer leaves out of the table without saying why, by service, and how many services that empties. */
-function missingFrom({ table, suspects }: Admission, answer: Catalog, isSettled: boolean) {
+/** What the answer leaves out of the table without saying why, by service, and if a source loses many services so. */
+function missingFrom(
+  { table, suspects }: Admission,
+  answer: Catalog,
+  isSettled: (endpoint: Endpoint) => boolean,
+  isBelieved: (endpoint: Endpoint) => boolean,
+) {
   const missing = new Map<string, readonly Endpoint[]>()
   const decisions: Decision[] = []
-  let routed = 0
-  let emptied = 0
+  // What is kept has been judged: counted again, it would put every later leaving in doubt for as long as it is kept.
+  const isJudged = (name: string, { id }: Endpoint): boolean => suspects.get(name)?.get(id)?.kept === true
+  /** By source. */
+  const emptied = new Map<string | null, number>()
   for (const [name, service] of table?.services ?? []) {
     const known = suspects.get(name)
-    // What is kept has been judged: counted again, it would put every later leaving in doubt for as long as it is kept.
-    const isKept = ({ id }: Endpoint): boolean => known?.get(id)?.kept === true
-    if (!service.endpoints.every(isKept)) routed += 1
     const said = answer.services.get(name)
     if (said === service) continue
     const listed = new Set(said?.endpoints.map(({ id }) => id))
-    const explained = isSettled ? explainedBy(said) : nobody
+    const isExplained = explainedBy(said)
     const lost: Endpoint[] = []
     for (const endpoint of service.endpoints) {
       const suspect = known?.get(endpoint.id)
       const isBack = listed.has(endpoint.id)
-      if (!isBack && !explained.has(endpoint.id)) lost.push(endpoint)
+      const isTaken = isBack || isBelieved(endpoint) || (isSettled(endpoint) && isExplained(endpoint))
+      if (!isTaken) lost.push(endpoint)
       else if (suspect !== undefined) decisions.push({ kind: isBack ? 'returned' : 'explained', suspect })
     }
     if (lost.length === 0) continue
     missing.set(name, lost)
-    if (listed.size === 0 && !lost.every(isKept)) emptied += 1
+    for (const source of sourcesOf(lost.filter((endpoint) => !isJudged(name, endpoint)))) {
+      const isLeft = said?.endpoints.some((endpoint) => isNamedBy(source, endpoint)) === true
+      if (!isLeft) emptied.set(source, (emptied.get(source) ?? 0) + 1)
+    }
   }
-  return { missing, decisions, routed, emptied }
+  const routedBy = (source: string | null): number =>
+    [...(table?.services ?? [])].filter(([name, { endpoints }]) =>
+      endpoints.some((endpoint) => isNamedBy(source, endpoint) && !isJudged(name, endpoint)),
+    ).length
+  const isOfMany = [...emptied].some(([source, count]) => count >= 2 && isMass(count, routedBy(source)))
+  return { missing, decisions, isOfMany }
 }
 
-function newSuspect(service: string, endpoint: Endpoint, doubt: Doubt, given: Circumstances): Suspect {
-  const { nowMs, vitals } = given
-  return {
-    service,
-    endpoint,
-    doubt,
-    sinceMs: nowMs,
-    goodAtStart: vitals(service, endpoint.id)?.goodAnswers ?? 0,
-    reads: 0,
-    kept: false,
-  }
-}
-
-type Evidence = 'failing' | 'answering' | 'silent'
-
-/**
- * Reads and traffic agree that it is gone. Of one that nobody asked two reads are enough if the doubt is about a service
- * alone: the registry would have the last word on that anyway.
- */
-function isConfirmed({ kept, reads, doubt }: Suspect, evidence: Evidence): boolean {
-  if (evidence === 'failing') return kept || reads >= 1
-  return evidence === 'silent' && reads >= 2 && (doubt === 'most-of-service' || doubt === 'service-emptied')
-}
-
-/** What traffic has shown since it became a suspect. A single fault may be an accident; two in a row are a sign. */
-function evidenceOn({ service, endpoint, goodAtStart }: Suspect, given: Circumstances): Evidence {
-  const vitals = given.vitals(service, endpoint.id)
-  if (vitals === null) return 'silent'
-  if (vitals.state !== 'healthy' || vitals.faultsInRow >= 2) return 'failing'
-  return vitals.goodAnswers > goodAtStart ? 'answering' : 'silent'
-}
-
-function withSuspects(before: Admission, suspects: Admission['suspects']): Admission {
+function withSuspects(before: Admission, suspects: Suspects): Admission {
   const { answer, table } = before
   const hasRegistryDoubt = [...suspects.values()].some((held) =>
     [...held.values()].some(({ doubt }) => isOfRegistry(doubt)),
@@ -295,7 +266,7 @@ function withSuspects(before: Admission, suspects: Admission['suspects']): Admis
 }
 
 /** The answer with the suspects in it. What is as it was in `former` is the same object. */
-function merged(answer: Catalog, suspects: Admission['suspects'], former: Catalog | null): Catalog {
+function merged(answer: Catalog, suspects: Suspects, former: Catalog | null): Catalog {
   const services = new Map(answer.services)
   for (const [name, held] of suspects) {
     const said = answer.services.get(name)

@@ -14,22 +14,22 @@ import {
   type Decision,
   judgeAnswer,
   newAdmission,
-  type Suspect,
   settle,
-  suspectsOf,
   type Verdict,
 } from './admission.ts'
 import type { CatalogSource, Reading, SourceError } from './source.ts'
+import { type Suspect, suspectsOf } from './suspect.ts'
 
 export interface AdmittedListeners {
   /**
    * The catalog to use from now on.
    * @param isConfirmed true: the source has just answered; false: it is what became of suspects, a standby's word, or a
    * part of the catalog that could not be read is as it was before
+   * @param agoMs as of `SourceListeners.onFresh`
    */
-  readonly onCatalog: (catalog: Catalog, isConfirmed: boolean) => void
+  readonly onCatalog: (catalog: Catalog, isConfirmed: boolean, agoMs?: number) => void
   /** The source was reached, and the catalog in use stays as it is. */
-  readonly onFresh: () => void
+  readonly onFresh: (agoMs?: number) => void
   readonly onError: (error: SourceError) => void
   /** What became of endpoints that an answer left out; told before the `onCatalog` that it leads to. */
   readonly onDecisions: (decisions: readonly Decision[]) => void
@@ -52,6 +52,8 @@ export interface AdmittingDeps {
   readonly now: () => number
   readonly vitals: Circumstances['vitals']
   readonly baseline: Baseline
+  /** By source, when it was last away or found to have lost its data: kept up here. Absent: nothing is known of before. */
+  readonly troubleAtMs?: Map<string, number>
   /** Told what a listener throws; nothing is supposed to. */
   readonly onBug: (error: unknown) => void
 }
@@ -75,8 +77,7 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
   let listeners: AdmittedListeners | null = null
   let signal: AbortSignal | null = null
   let timer: NodeJS.Timeout | null = null
-  /** By source, when it was last away or found to have lost its data. */
-  const troubleAtMs = new Map<string, number>()
+  const { troubleAtMs = new Map<string, number>() } = deps
   let rereadAtMs = Number.NEGATIVE_INFINITY
   let isRereading = false
   let isFirst = true
@@ -86,16 +87,21 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
     const options = deps.options()
     const isSettled = (source: string) =>
       nowMs - (troubleAtMs.get(source) ?? Number.NEGATIVE_INFINITY) >= options.holdMs
-    return { nowMs, options, settled: (sources = [onlySource]) => sources.every(isSettled), vitals: deps.vitals }
+    return {
+      nowMs,
+      options,
+      settled: (sources = [...troubleAtMs.keys()]) => sources.every(isSettled),
+      vitals: deps.vitals,
+    }
   }
 
   /** Takes a verdict in, and tells what it changes. */
-  function take({ admission: next, decisions }: Verdict, isConfirmed: boolean): void {
+  function take({ admission: next, decisions }: Verdict, isConfirmed: boolean, agoMs?: number): void {
     const before: Admission = admission
     admission = next
     if (decisions.length > 0) listeners?.onDecisions(decisions)
-    if (next.table !== null && next.table !== before.table) listeners?.onCatalog(next.table, isConfirmed)
-    else if (isConfirmed) listeners?.onFresh()
+    if (next.table !== null && next.table !== before.table) listeners?.onCatalog(next.table, isConfirmed, agoMs)
+    else if (isConfirmed) listeners?.onFresh(agoMs)
     attend(before.suspects.size === 0)
   }
 
@@ -126,7 +132,13 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
     const wasRead = await source.reread(services, signal)
     isRereading = false
     rereadAtMs = deps.now() + REREAD_EVERY_MS
-    if (wasRead) admission = confirmRead(admission, services, askedAtMs)
+    if (!wasRead) return
+    // Who has been away since it left them out was not asked, or only after an outage.
+    const isAsked = ({ endpoint: { sources = [] }, sinceMs }: Suspect) =>
+      sources.every((source) => (troubleAtMs.get(source) ?? Number.NEGATIVE_INFINITY) <= sinceMs)
+    const unasked = new Set(undecided.filter((suspect) => !isAsked(suspect)).map(({ service }) => service))
+    const asked = services.filter((service) => !unasked.has(service))
+    admission = confirmRead(admission, asked, askedAtMs)
   }
 
   return {
@@ -145,7 +157,8 @@ export function admitting(source: CatalogSource, deps: AdmittingDeps): Admitting
             // A standby that has lost its data takes nothing away but what it stands in for.
             const rewound = reading.rewound && reading.standby === undefined
             if (rewound) troubleAtMs.set(reading.source ?? onlySource, deps.now())
-            take(judgeAnswer(admission, catalog, { ...reading, rewound }, circumstances()), isConfirming(reading))
+            const verdict = judgeAnswer(admission, catalog, { ...reading, rewound }, circumstances())
+            take(verdict, isConfirming(reading), reading.agoMs)
           },
           onFresh: given.onFresh,
           onError: (error) => {

@@ -14,8 +14,11 @@ export interface Freshness {
    * until the source confirms one. Ignored once it has.
    */
   restored(ageMs: number): void
-  /** The source agreed or gave a new catalog. `recovered`: the table was stale until now. */
-  confirmed(): 'recovered' | 'still'
+  /**
+   * The source agreed or gave a new catalog, all of it `agoMs` ago at most (0 or more; default 0). `recovered`: the table
+   * was stale until now.
+   */
+  confirmed(agoMs?: number): 'recovered' | 'still'
   /** The source failed. True when that is news. */
   failed(error: SourceError): boolean
   /** `ageMs`: since the last confirmation; null before the first. */
@@ -33,10 +36,10 @@ export function createFreshness(now: () => number): Freshness {
       failing = true
       confirmedAtMs = now() - Math.max(0, ageMs)
     },
-    confirmed: () => {
+    confirmed: (agoMs = 0) => {
       const recovered = failing && confirmedAtMs !== null
       failing = false
-      confirmedAtMs = now()
+      confirmedAtMs = now() - agoMs
       return recovered ? 'recovered' : 'still'
     },
     failed: ({ where, message }) => {

@@ -68,23 +68,25 @@ export function createMerger(): Merger {
   let before = new Map<string, { readonly parts: readonly Part[]; readonly merged: CatalogService }>()
   return {
     merge(catalogs) {
-      const parts = new Map<string, Part[]>()
-      for (const [source, { services }] of catalogs) {
-        for (const [name, service] of services) {
-          const known = parts.get(name)
-          if (known === undefined) parts.set(name, [{ source, service }])
-          else known.push({ source, service })
-        }
-      }
-      const names = catalogs.size === 1 ? [...parts.keys()] : [...parts.keys()].sort(compareText)
+      const all = [...catalogs]
+      const [only, second] = all
+      const names =
+        only !== undefined && second === undefined
+          ? only[1].services.keys()
+          : [...new Set(all.flatMap(([, { services }]) => [...services.keys()]))].sort(compareText)
       const after: typeof before = new Map()
       const services = new Map<string, CatalogService>()
       for (const name of names) {
-        const own = parts.get(name) as Part[]
-        const known = before.get(name)
-        const merged = known !== undefined && sameParts(known.parts, own) ? known.merged : mergeService(own)
-        after.set(name, { parts: own, merged })
-        services.set(name, merged)
+        let record = before.get(name)
+        if (record === undefined || !isOf(record.parts, name, all)) {
+          const parts = all.flatMap(([source, catalog]): Part[] => {
+            const service = catalog.services.get(name)
+            return service === undefined ? [] : [{ source, service }]
+          })
+          record = { parts, merged: mergeService(parts) }
+        }
+        after.set(name, record)
+        services.set(name, record.merged)
       }
       before = after
       return { services }
@@ -92,21 +94,29 @@ export function createMerger(): Merger {
   }
 }
 
-function sameParts(a: readonly Part[], b: readonly Part[]): boolean {
-  return (
-    a.length === b.length && a.every(({ source, service }, at) => b[at]?.source === source && b[at].service === service)
-  )
+/** Are these the parts of the service of this name? Asked of each service for each news: it allocates nothing. */
+function isOf(parts: readonly Part[], name: string, catalogs: readonly (readonly [string, Catalog])[]): boolean {
+  let at = 0
+  for (const [source, { services }] of catalogs) {
+    const service = services.get(name)
+    if (service === undefined) continue
+    const part = parts[at]
+    if (part === undefined || part.source !== source || part.service !== service) return false
+    at += 1
+  }
+  return at === parts.length
 }
 
 /**
  * What a merged catalog has of one source, as that one would say it; null: nothing at all. What names no source, as in a
- * snapshot of an earlier version, is anybody's.
+ * snapshot of an earlier version, is anybody's; what is doubted no source has named of late.
  */
 export function partOf({ services }: Catalog, source: string): Catalog | null {
   const isOurs = ({ sources }: Endpoint | AbsentInstance) => sources?.includes(source) ?? true
   const ours = new Map<string, CatalogService>()
   for (const [name, { endpoints, absent }] of services) {
-    const ownEndpoints = endpoints.filter(isOurs).map(({ doubted, sources, ...said }): Endpoint => said)
+    const named = endpoints.filter((each) => each.doubted !== true && isOurs(each))
+    const ownEndpoints = named.map(({ sources, ...said }): Endpoint => said)
     const ownAbsent = absent.filter(isOurs).map(({ sources, ...said }): AbsentInstance => said)
     if (ownEndpoints.length + ownAbsent.length > 0) ours.set(name, { endpoints: ownEndpoints, absent: ownAbsent })
   }

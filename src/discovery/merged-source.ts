@@ -12,6 +12,7 @@ import { withUnreadAs } from './doubt.ts'
 import type { ServiceFacts } from './facts.ts'
 import { createMerger, partOf } from './merge.ts'
 import { type CatalogSource, nothingRead, type Reading, type SourceListeners, type SourceView } from './source.ts'
+import { printable } from './untrusted-text.ts'
 
 export interface MergedDeps {
   /** Milliseconds of a clock that never goes back. */
@@ -20,6 +21,8 @@ export interface MergedDeps {
   readonly before: Catalog | null
   /** How long a source that has never answered may keep the others waiting, in milliseconds. */
   readonly patienceMs?: number
+  /** The name of this proxy itself, which is nobody's to route to, whoever lists it. Absent: it has none. */
+  readonly own?: string
 }
 
 const PATIENCE_MS = 5000
@@ -34,8 +37,7 @@ interface Followed {
   /** It has failed since, or not all of its last answer could be read. */
   isLacking: boolean
   isAway: boolean
-  /** It has stood by all that it says since all of them last had. */
-  hasConfirmed: boolean
+  /** When it last stood by all that it says; null: it never has. */
   confirmedAtMs: number | null
 }
 
@@ -44,14 +46,14 @@ interface Followed {
  * source that they are of. To be watched once at a time, as the sources that it is made of.
  */
 export function mergedSource(sources: ReadonlyMap<string, CatalogSource>, deps: MergedDeps): CatalogSource {
-  const { now, before, patienceMs = PATIENCE_MS } = deps
+  const { now, before, patienceMs = PATIENCE_MS, own } = deps
   let all = [...sources].map(newlyFollowed)
 
   function newlyFollowed([name, source]: readonly [string, CatalogSource]): Followed {
     const catalog = before === null ? null : partOf(before, name)
     return {
       ...{ name, source, catalog },
-      ...{ hasAnswered: false, isLacking: true, isAway: false, hasConfirmed: false, confirmedAtMs: null },
+      ...{ hasAnswered: false, isLacking: true, isAway: false, confirmedAtMs: null },
     }
   }
 
@@ -60,6 +62,8 @@ export function mergedSource(sources: ReadonlyMap<string, CatalogSource>, deps: 
     all = [...sources].map(newlyFollowed)
     let published: Catalog | null = null
     let isPatient = true
+    /** Of which sources the first answer is still to be told. */
+    let first: string[] = []
 
     const isDue = () =>
       all.some(({ hasAnswered }) => hasAnswered) && (!isPatient || all.every(({ catalog }) => catalog !== null))
@@ -69,25 +73,37 @@ export function mergedSource(sources: ReadonlyMap<string, CatalogSource>, deps: 
       if (published === null && !isDue()) return true
       const known = all.flatMap(({ name, catalog }): [string, Catalog][] => (catalog === null ? [] : [[name, catalog]]))
       const next = merger.merge(new Map(known))
+      const firstOf = first
+      first = []
       if (published !== null && sameCatalog(published, next)) return false
       published = next
-      const isPart = all.some(({ isLacking }) => isLacking)
-      listeners.onCatalog(next, isPart ? { ...reading, isPart } : reading)
+      const agoMs = confirmedAgoMs()
+      listeners.onCatalog(next, {
+        ...reading,
+        ...(firstOf.length === 0 ? {} : { first: firstOf }),
+        ...(agoMs === null ? { isPart: true } : agoMs === 0 ? {} : { agoMs }),
+      })
       return true
+    }
+
+    /** The catalog is as old as the one that confirmed it the longest ago; null: it cannot be said to be confirmed. */
+    function confirmedAgoMs(): number | null {
+      if (all.some(({ isLacking }) => isLacking)) return null
+      const nowMs = now()
+      return Math.round(Math.max(...all.map(({ confirmedAtMs }) => nowMs - (confirmedAtMs ?? nowMs))))
     }
 
     function confirm(followed: Followed): void {
       followed.confirmedAtMs = now()
       followed.isLacking = false
       followed.isAway = false
-      followed.hasConfirmed = true
     }
 
-    /** The catalog is as old as the one that confirmed it the longest ago. */
     function tellFresh(): void {
-      if (published === null || !all.every(({ hasConfirmed }) => hasConfirmed)) return
-      for (const followed of all) followed.hasConfirmed = false
-      listeners.onFresh()
+      const agoMs = confirmedAgoMs()
+      if (published === null || agoMs === null) return
+      if (agoMs === 0) listeners.onFresh()
+      else listeners.onFresh(agoMs)
     }
 
     const patience = setTimeout(() => {
@@ -100,10 +116,11 @@ export function mergedSource(sources: ReadonlyMap<string, CatalogSource>, deps: 
       return {
         onCatalog(catalog, reading) {
           if (signal.aborted) return
-          followed.catalog = withUnreadAs(followed.catalog, catalog)
+          followed.catalog = withUnreadAs(followed.catalog, without(own, catalog))
+          if (!followed.hasAnswered) first.push(name)
           followed.hasAnswered = true
-          if (reading.isPart === undefined && reading.standby === undefined) confirm(followed)
-          else if (reading.isPart !== undefined) followed.isLacking = true
+          if (reading.standby === undefined && reading.isPart === undefined) confirm(followed)
+          else if (reading.standby === undefined) followed.isLacking = true
           if (!publish({ ...reading, source: name })) tellFresh()
         },
         onFresh() {
@@ -115,7 +132,6 @@ export function mergedSource(sources: ReadonlyMap<string, CatalogSource>, deps: 
           if (signal.aborted) return
           if (error.standby === undefined) {
             followed.isLacking = true
-            followed.hasConfirmed = false
             followed.isAway = error.away === true
           }
           listeners.onError({ ...error, source: name })
@@ -123,7 +139,23 @@ export function mergedSource(sources: ReadonlyMap<string, CatalogSource>, deps: 
       }
     }
 
-    await Promise.allSettled(all.map((followed) => followed.source.watch(listenersOf(followed), signal)))
+    async function follow(followed: Followed): Promise<void> {
+      const heard = listenersOf(followed)
+      let why = 'it ended'
+      try {
+        await followed.source.watch(heard, signal)
+      } catch (error) {
+        why = printable(error instanceof Error ? error.message : String(error), 300)
+      }
+      // A bug, and no answer will tell of it any more.
+      heard.onError({
+        where: `discovery.source ${followed.name}`,
+        message: `it is not followed: ${why}`,
+        cure: 'restart',
+      })
+    }
+
+    await Promise.all(all.map(follow))
     clearTimeout(patience)
   }
 
@@ -170,4 +202,9 @@ export function mergedSource(sources: ReadonlyMap<string, CatalogSource>, deps: 
   }
 
   return { watch, reread, instances, describe }
+}
+
+function without(name: string | undefined, catalog: Catalog): Catalog {
+  if (name === undefined || !catalog.services.has(name)) return catalog
+  return { services: new Map([...catalog.services].filter(([each]) => each !== name)) }
 }

@@ -13,13 +13,20 @@ export interface Reading {
   readonly standby?: string
   /** Which of several sources spoke; absent: there is but one. */
   readonly source?: string
+  /** Of several sources, those whose first answer this has. Absent: none. */
+  readonly first?: readonly string[]
+  /** How long ago the last one of several sources stood by its part, in milliseconds. Absent: now. */
+  readonly agoMs?: number
 }
 
 export interface SourceListeners {
   /** A complete, believed answer whose content differs from the last one given (or the first one). */
   readonly onCatalog: (catalog: Catalog, reading: Reading) => void
-  /** The source was reached and agreed with all that is known: the age of the catalog starts anew. */
-  readonly onFresh: () => void
+  /**
+   * The source was reached and agreed with all that is known: the age of the catalog starts anew.
+   * @param agoMs of several sources, when the last one stood by its part, in milliseconds before now; absent: now
+   */
+  readonly onFresh: (agoMs?: number) => void
   /**
    * The source could not be read or understood. The last catalog stays. While it goes on this is called again and again,
    * about once a second at most for failures that read alike.

@@ -34,7 +34,7 @@ describe('a catalog in doubt', () => {
           forMs: 4_000,
           decidedInMs: 6_000,
           confirmingReads: 1,
-          why: 'held: an answer left this service without endpoints; decided in 6.0 s at the latest',
+          why: 'held: an answer names no endpoint of this service any more; decided in 6.0 s at the latest',
         },
         expect.objectContaining({ endpoint: '10.0.0.1:81', state: 'kept', decidedInMs: null }),
       ],

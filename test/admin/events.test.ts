@@ -83,7 +83,7 @@ describe('what is told of', () => {
       [
         'held',
         'quotes',
-        '10.0.0.1:80, 10.0.0.1:81 stay in rotation until it is confirmed (an answer left this service without endpoints)',
+        '10.0.0.1:80, 10.0.0.1:81 stay in rotation until it is confirmed (an answer names no endpoint of this service any more)',
       ],
       ['kept', 'quotes', '10.0.0.1:80, 10.0.0.1:81 stay although the catalog has lost them: they answer'],
     ])

@@ -384,7 +384,7 @@ describe('an endpoint that gets requests says', () => {
     const facts = factsOf(instanceFacts(80, { checks: [check('critical')] }))
     const instance = one({}, { catalog, facts })
     expect(instance.verdict).toBe(
-      'Gets requests, 50% of them, but it is held: an answer left this service without endpoints; decided in 6.0 s at the latest.',
+      'Gets requests, 50% of them, but it is held: an answer names no endpoint of this service any more; decided in 6.0 s at the latest.',
     )
     expect(instance.causes.map(({ kind }) => kind)).toEqual(['check', 'admission'])
   })

@@ -4,7 +4,7 @@ import type { CatalogStatus } from '../../src/admin/catalog.ts'
 import type { ExplainSources } from '../../src/admin/explain.ts'
 import { endpointId } from '../../src/balancer/endpoint.ts'
 import type { EndpointView, ServiceView, TableView } from '../../src/balancer/view.ts'
-import type { Suspect } from '../../src/discovery/admission.ts'
+import type { Suspect } from '../../src/discovery/suspect.ts'
 import type { RequestRecord } from '../../src/proxy/observer.ts'
 import { defaults } from '../balancer/world.ts'
 

@@ -10,9 +10,9 @@ import {
   judgeAnswer,
   newAdmission,
   settle,
-  suspectsOf,
   type Verdict,
 } from '../../src/discovery/admission.ts'
+import { suspectsOf } from '../../src/discovery/suspect.ts'
 import { endpointsOf, type Members } from '../balancer/world.ts'
 
 export const holdMs = 10_000

@@ -400,14 +400,10 @@ test('thirty-one of a thousand services are a doubt about the registry, thirty a
   }
 })
 
-test('the first answer of another source is believed, and only what it could not read stays as it was', () => {
+test('the first answer of another source is believed, and only that one', () => {
   const world = newAdmissionWorld(answerOf(services('abc')), false)
-  const unread = {
-    endpoints: [],
-    absent: [{ instance: '', address: '', reason: 'could not be read', unread: true as const }],
-  }
-  world.answer({ services: new Map([['b', unread], ...answerOf({ c: 'C' }).services, ['d', unread]]) })
-  expect(world.table()).toBe('b: AB, c: C, d: ')
+  world.answer(answerOf({ b: 'AB', c: 'C' }))
+  expect(world.table()).toBe('b: AB, c: C')
   expect(world.told).toEqual([])
   world.answer(answerOf({ c: 'C' }))
   expect(world.table()).toBe('b: A*B*, c: C')

@@ -51,7 +51,7 @@ function follow(before: Catalog | null = null, nowMs = () => Date.now()): Follow
         catalogs.push(catalog)
         told.push(reading)
       },
-      onFresh: () => void told.push('fresh'),
+      onFresh: (agoMs) => void told.push(agoMs === undefined ? 'fresh' : `fresh, ${agoMs} ms ago`),
       onError: (error) => void told.push(error),
     },
     end.signal,
@@ -80,7 +80,7 @@ describe('at the start', () => {
     expect(ports()).toBeNull()
     eureka.says(catalogOf({ web: [2], api: [3] }))
     expect(ports()).toEqual({ api: [3], web: [1, 2] })
-    expect(told).toEqual([{ rewound: false, source: 'eureka' }])
+    expect(told).toEqual([{ rewound: false, source: 'eureka', first: ['consul', 'eureka'] }])
   })
 
   test('one that does not answer keeps the others waiting for a moment only, and then the catalog is told as a part', () => {
@@ -90,7 +90,7 @@ describe('at the start', () => {
     expect(ports()).toBeNull()
     vi.advanceTimersByTime(1)
     expect(ports()).toEqual({ web: [1] })
-    expect(told).toEqual([{ rewound: false, isPart: true }])
+    expect(told).toEqual([{ rewound: false, isPart: true, first: ['consul'] }])
   })
 
   test('when none has answered by then, the first that does is told at once', () => {
@@ -119,10 +119,10 @@ describe('at the start', () => {
     expect(ports()).toBeNull()
     consul.says(catalogOf({ web: [7] }))
     expect(ports()).toEqual({ api: [3], web: [2, 7] })
-    expect(told).toEqual([{ rewound: false, source: 'consul', isPart: true }])
+    expect(told).toEqual([{ rewound: false, source: 'consul', isPart: true, first: ['consul'] }])
     eureka.says(catalogOf({ web: [2] }))
     expect(ports()).toEqual({ web: [2, 7] })
-    expect(told.at(-1)).toEqual({ rewound: false, source: 'eureka' })
+    expect(told.at(-1)).toEqual({ rewound: false, source: 'eureka', first: ['eureka'] })
   })
 
   test('a service that one could not read is as it was known to be', () => {
@@ -168,23 +168,59 @@ describe('afterwards', () => {
     ])
   })
 
-  test('it is confirmed once all have confirmed it, and not while one fails', () => {
+  test('it is as old as the word of the one that has been silent the longest, whatever news others have', () => {
     const { consul, eureka, told } = started()
-    const fresh = () => told.filter((each) => each === 'fresh').length
-    // Both have answered a moment ago: that is one confirmation, which the catalog itself was.
+    vi.advanceTimersByTime(60_000)
+    consul.agrees()
+    expect(told.at(-1)).toBe('fresh, 60000 ms ago')
+    vi.advanceTimersByTime(1000)
+    consul.says(catalogOf({ web: [1, 5] }))
+    expect(told.at(-1)).toEqual({ rewound: false, source: 'consul', agoMs: 61_000 })
     eureka.agrees()
-    consul.agrees()
-    const first = fresh()
-    consul.agrees()
-    consul.agrees()
-    expect(fresh()).toBe(first)
-    eureka.agrees()
-    expect(fresh()).toBe(first + 1)
+    expect(told.at(-1)).toBe('fresh')
+  })
+
+  test('it is not confirmed while one fails, and is as soon as that is back, without a word of the others', () => {
+    const { consul, eureka, told } = started()
     eureka.fails()
+    const { length } = told
     consul.agrees()
-    expect(fresh()).toBe(first + 1)
+    expect(told).toHaveLength(length)
     eureka.agrees()
-    expect(fresh()).toBe(first + 2)
+    expect(told.slice(length)).toEqual(['fresh'])
+  })
+
+  test.each([
+    ['throws', () => Promise.reject(new Error('a bug'))],
+    ['ends', () => Promise.resolve()],
+  ])('one whose watch %s is an error, and the others are followed', async (_, watch) => {
+    const consul = puppetSource()
+    const eureka: CatalogSource = { watch }
+    const source = mergedSource(
+      new Map<string, CatalogSource>([
+        ['consul', consul],
+        ['eureka', eureka],
+      ]),
+      {
+        ...{ now: () => 0, before: null, patienceMs: 0 },
+      },
+    )
+    const told: unknown[] = []
+    const end = new AbortController()
+    const ended = source.watch(
+      {
+        onCatalog: ({ services }) => void told.push([...services.keys()]),
+        onFresh: () => void told.push('fresh'),
+        onError: (error) => void told.push(error.source),
+      },
+      end.signal,
+    )
+    await vi.advanceTimersByTimeAsync(1)
+    consul.says(catalogOf({ web: [1] }))
+    consul.agrees()
+    expect(told).toEqual(['eureka', ['web']])
+    end.abort()
+    await ended
   })
 
   test('what is told while one fails is told as a part, and not any more when it is back', () => {
@@ -200,6 +236,7 @@ describe('afterwards', () => {
   test('a standby of one that fails makes nothing a part', () => {
     const { consul, eureka, told } = started()
     consul.fails({ standby: 'dc2' })
+    consul.says(catalogOf({ web: [1, 4] }), { standby: 'dc2', isPart: true })
     eureka.says(catalogOf({ web: [2, 3] }))
     expect(told.at(-1)).toEqual({ rewound: false, source: 'eureka' })
   })
@@ -250,6 +287,19 @@ describe('afterwards', () => {
   })
 })
 
+test('this proxy itself is not routed to, whoever lists it', async () => {
+  const push = puppetSource()
+  const source = mergedSource(new Map([['push', push]]), { now: () => 0, before: null, own: 'evenkeel' })
+  const told: unknown[] = []
+  const end = new AbortController()
+  const onCatalog = ({ services }: Catalog) => void told.push([...services.keys()])
+  const ended = source.watch({ onCatalog, onFresh() {}, onError() {} }, end.signal)
+  push.says(catalogOf({ evenkeel: [8080], web: [1] }))
+  expect(told).toEqual([['web']])
+  end.abort()
+  await ended
+})
+
 test('a single source is told as it speaks', async () => {
   const etcd = puppetSource({ instances: () => ({ readMs: 5, instances: [], moreInstances: 2 }) })
   const source = mergedSource(new Map([['etcd', etcd]]), { now: () => 0, before: null })
@@ -267,7 +317,7 @@ test('a single source is told as it speaks', async () => {
   etcd.agrees()
   etcd.says(catalogOf({ web: [1] }))
   etcd.fails()
-  expect(told).toEqual([[['web'], { rewound: false, source: 'etcd' }], 'fresh', 'fresh', 'etcd'])
+  expect(told).toEqual([[['web'], { rewound: false, source: 'etcd', first: ['etcd'] }], 'fresh', 'fresh', 'etcd'])
   expect(source.instances?.('web')).toEqual({ readMs: 5, instances: [], moreInstances: 2 })
   end.abort()
   await ended
