@@ -27,7 +27,7 @@ export interface Endpoint {
   readonly claims?: readonly RouteClaim[]
 }
 
-/** Requests that an instance asks for by host and path, beside those for its service (docs/decisions/048-fabio-tags.md). */
+/** Requests that an instance asks for by host and path, beside those for its service (docs/decisions/036-fabio-tags.md). */
 export interface RouteClaim {
   /** Lower case, with its port unless that is 80; `*` in front stands for whatever comes before; '' is any host. */
   readonly host: string

@@ -4,7 +4,7 @@
  * stays the first to be asked.
  *
  * An answer of several records is always asked for over TCP: Consul, for one, leaves out over UDP what it finds too many,
- * and does not say so unless it is told to (`enable_truncate`). docs/decisions/045-dns.md
+ * and does not say so unless it is told to (`enable_truncate`). docs/decisions/033-dns.md
  */
 
 import { randomInt } from 'node:crypto'

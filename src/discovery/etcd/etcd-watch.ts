@@ -5,7 +5,7 @@
  * A watch that is silent may have nothing to tell, or may be dead: etcd's own progress notifications come every ten
  * minutes. So every few seconds the member is asked, by a read that the cluster agrees to, how many keys there are and
  * whether one is newer than all that is known. When there are as many and none is, the catalog is confirmed.
- * docs/decisions/040-etcd.md tells why it is this way.
+ * docs/decisions/028-etcd.md tells why it is this way.
  */
 
 import { pause, supervise } from '../loop.ts'

@@ -4,7 +4,7 @@
  *
  * A lease is measured by a clock that stands still while this process does: an instance cannot renew with a proxy that is
  * paused, suspended or busy, so that time is not counted against it. One timer looks four times a second whether it is
- * late itself, and whether anything is over (docs/decisions/043-push.md).
+ * late itself, and whether anything is over (docs/decisions/031-push.md).
  */
 
 import { setTimeout as timeout } from 'node:timers/promises'

@@ -5,7 +5,7 @@
  * The events cannot be enough: a swarm tells those of services and nodes, but none of tasks, and those of containers come
  * from the asked node only. And the reading finds out by itself whatever a stream that went deaf would hide. So an event
  * is a hint and no more, and a stream that cannot be had costs time, nothing else.
- * docs/decisions/042-swarm.md tells why it is this way.
+ * docs/decisions/030-swarm.md tells why it is this way.
  */
 
 import { pause, supervise } from '../loop.ts'

@@ -5,7 +5,7 @@
  * are between two of them. Watches end with their connection: over the next one everything is read again.
  *
  * Events come over the same connection as answers and in order with them, so an answered `sync`, with nothing left to be
- * read, confirms the catalog, and a connection that is deaf is found out by it. docs/decisions/041-zookeeper.md tells why it
+ * read, confirms the catalog, and a connection that is deaf is found out by it. docs/decisions/029-zookeeper.md tells why it
  * is this way.
  */
 
