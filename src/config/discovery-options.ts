@@ -110,7 +110,7 @@ export function redactedDiscovery(discovery: DiscoveryOptions): Record<string, u
     },
     zookeeper: {
       ...ofZookeeper,
-      auth: hidden(zookeeper.auth),
+      auth: zookeeper.auth?.replace(/:.*$/s, ':***') ?? null,
       sessionTimeout: formatDuration(sessionTimeoutMs),
     },
     swarm: { ...swarm, tls: redactedTls(swarm.tls) },

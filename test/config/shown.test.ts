@@ -49,6 +49,22 @@ describe('the redacted config', () => {
     })
   })
 
+  test('has no secret of a registry, and reads as a config again', () => {
+    const shown = redactedConfig(
+      configOf(`
+discovery:
+  eureka: { user: ops, password: s3cret }
+  etcd: { user: ops, password: s3cret }
+  zookeeper: { auth: 'ops:s3:cret' }
+`),
+    )
+    expect(JSON.stringify(shown)).not.toMatch(/s3|cret/)
+    expect(shown).toMatchObject({
+      discovery: { eureka: { password: '***' }, etcd: { password: '***' }, zookeeper: { auth: 'ops:***' } },
+    })
+    expect(redactedConfig(configOf(JSON.stringify(shown)))).toEqual(shown)
+  })
+
   test.each(['me:a98765@host', 'me:9@98765@host', 'me:"98765@host', "me:'98765@host", '98765@host'])(
     'has nothing of the credentials in the URL of a server: %s',
     (authority) => {
