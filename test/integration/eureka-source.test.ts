@@ -108,8 +108,10 @@ describe.skipIf(missing !== null)(
       await eureka.register('XML', 'x-2', 8002, { status: 'DOWN', port: { $: 8002, '@enabled': 'false' } })
       const json = follow(eureka.url)
       const xml = follow(`http://127.0.0.1:${port}/eureka`)
-      await json.until('xml', ['127.0.0.1:8001*1'])
-      await xml.until('xml', ['127.0.0.1:8001*1'])
+      for (const followed of [json, xml]) {
+        await followed.until('xml', ['127.0.0.1:8001*1'])
+        await waitFor('the other instance is known', () => followed.service('xml')?.absent.length === 1)
+      }
       // Other tests have services of theirs in this registry.
       expect(xml.service('xml')).toEqual(json.service('xml'))
       expect(xml.service('xml')?.endpoints[0]?.instance).toBe('x&<1>')
