@@ -34,13 +34,22 @@ export interface SourceDeps {
 
 /** The sources of the config, as one. */
 export function sourceOf(config: Config, deps: SourceDeps): CatalogSource {
-  const sources = config.discovery.sources.map((name) => [name, oneSource(name, config, deps)] as const)
+  const sources = config.discovery.sources.map((name) => [name, made(name, config, deps)] as const)
   const { register } = config
   return mergedSource(new Map(sources), {
     ...{ now: () => performance.now(), before: deps.before },
     ...(deps.isServing ? { patienceMs: 0 } : {}),
     ...(register.enabled ? { own: register.name } : {}),
   })
+}
+
+/** What cannot be made is told like any other failure, and keeps no other source from being followed. */
+function made(name: SourceName, config: Config, deps: SourceDeps): CatalogSource {
+  try {
+    return oneSource(name, config, deps)
+  } catch (error) {
+    return { watch: () => Promise.reject(error) }
+  }
 }
 
 function oneSource(name: SourceName, config: Config, deps: SourceDeps): CatalogSource {

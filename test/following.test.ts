@@ -126,6 +126,20 @@ test('a snapshot stands in for the source that is away, and only for it', async 
   expect(following.status().failure).toMatchObject({ source: 'etcd' })
 })
 
+test('a source that cannot be made is told, and keeps no other one from being followed', async () => {
+  const consul = await consulWith({ web: [1] })
+  const also = `source: [dns, consul], dns: { services: { ${'x'.repeat(300)}: { srv: web.example } } }`
+  const { following, table } = followed(consul.url, null, '', '{}', also)
+  await following.start()
+  await waitFor('Consul has answered', () => table() === 'web 1', 20_000)
+  expect(following.readiness().state).toBe('stale')
+  expect(following.status().failure).toMatchObject({
+    where: 'discovery.source dns',
+    message: expect.stringContaining('it is not followed: discovery.dns.services'),
+    cure: 'mend discovery.dns, and start again',
+  })
+})
+
 test('sources come and go with the config, and only what they alone know goes with them', async () => {
   const consul = await consulWith({ web: [1, 2] })
   const also = `static: { services: { web: ['10.0.0.1:2', '10.0.0.1:3'], own: ['10.0.0.1:9'] } }`

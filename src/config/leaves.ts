@@ -87,7 +87,10 @@ function isOrigin(text: string): boolean {
 export const token = textThat((text) => /^[\x21-\x7e]+$/.test(text), 'null or visible ASCII characters without blanks')
 
 /** The name of a service: what may be one segment of a path. */
-export const serviceNameText = textThat((text) => /^[^\s/]+$/.test(text), 'a service name without slashes or blanks')
+export const serviceNameText = textThat(
+  (text) => /^(?!\.{1,2}$)[^\s/]+$/.test(text),
+  'a service name without slashes or blanks',
+)
 
 /** A name, tag or path: anything but nothing. */
 export const nonEmpty = textThat((text) => text.trim() !== '', 'a text that is not empty')
@@ -177,6 +180,11 @@ export const serverUrl = textThat(isServerUrl, 'an http:// or https:// URL, e.g.
 function isServerUrl(text: string): boolean {
   if (!/^https?:\/\/[^\s\\?#]+$/i.test(text) || !URL.canParse(text)) return false
   const url = new URL(text)
+  try {
+    decodeURIComponent(`${url.username}${url.password}`)
+  } catch {
+    return false
+  }
   return url.hostname !== '' && url.port !== '0'
 }
 

@@ -147,11 +147,11 @@ export function mergedSource(sources: ReadonlyMap<string, CatalogSource>, deps: 
       } catch (error) {
         why = printable(error instanceof Error ? error.message : String(error), 300)
       }
-      // A bug, and no answer will tell of it any more.
+      // It could not be made, or has a bug: no answer will tell of it any more.
       heard.onError({
         where: `discovery.source ${followed.name}`,
         message: `it is not followed: ${why}`,
-        cure: 'restart',
+        cure: `mend discovery.${followed.name}, and start again`,
       })
     }
 

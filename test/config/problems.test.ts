@@ -47,6 +47,10 @@ describe('one value is refused', () => {
       'discovery: {dns: {services: {web: {a: web.example}}}}',
       'discovery.dns.services.web: found {"a":"web.example"}, must be { srv: NAME }, { a: NAME, port: N } or { aaaa: NAME, port: N }',
     ],
+    [
+      'discovery: {eureka: {urls: ["http://a:%zz@h/eureka"]}}',
+      'discovery.eureka.urls[0]: found "http://***@h/eureka", must be an http:// or https:// URL, e.g. http://127.0.0.1:8761/eureka',
+    ],
     ['discovery: {eureka: {urls: []}}', 'discovery.eureka.urls: found [], must be at least one URL'],
     ['discovery: {eureka: {user: a}}', 'discovery.eureka.password: found null, must be given along with user'],
     [
