@@ -175,7 +175,10 @@ export function someOf<const T extends readonly string[]>(words: T) {
 }
 
 /** A server's URL with its path, and perhaps with a user and a password. */
-export const serverUrl = textThat(isServerUrl, 'an http:// or https:// URL, e.g. http://127.0.0.1:8761/eureka')
+export const serverUrl = textThat(
+  isServerUrl,
+  'an http:// or https:// URL, e.g. http://127.0.0.1:8761/eureka, with what is in it percent-encoded',
+)
 
 function isServerUrl(text: string): boolean {
   if (!/^https?:\/\/[^\s\\?#]+$/i.test(text) || !URL.canParse(text)) return false

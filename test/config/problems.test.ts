@@ -49,7 +49,7 @@ describe('one value is refused', () => {
     ],
     [
       'discovery: {eureka: {urls: ["http://a:%zz@h/eureka"]}}',
-      'discovery.eureka.urls[0]: found "http://***@h/eureka", must be an http:// or https:// URL, e.g. http://127.0.0.1:8761/eureka',
+      'discovery.eureka.urls[0]: found "http://***@h/eureka", must be an http:// or https:// URL, e.g. http://127.0.0.1:8761/eureka, with what is in it percent-encoded',
     ],
     ['discovery: {eureka: {urls: []}}', 'discovery.eureka.urls: found [], must be at least one URL'],
     ['discovery: {eureka: {user: a}}', 'discovery.eureka.password: found null, must be given along with user'],
