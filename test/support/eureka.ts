@@ -8,6 +8,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { access, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { Socket } from 'node:net'
 import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -261,6 +262,9 @@ function spawnJava(folder: string, main: string, heapMb: number, args: readonly 
     })
   }
   child.stdin.on('error', () => {})
+  // A drill ends when it is done, and the virtual machine with it: whoever waits for an answer has a timer.
+  child.unref()
+  for (const stream of [child.stdin, child.stdout, child.stderr]) if (stream instanceof Socket) stream.unref()
   const gone = new Promise<void>((resolve) => {
     child.once('error', () => resolve())
     child.once('exit', () => resolve())
