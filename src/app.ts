@@ -26,7 +26,7 @@ import type { Config } from './config/config.ts'
 import { redactedConfig } from './config/convert.ts'
 import { settingsOf } from './config/in-effect.ts'
 import { nearest } from './config/keys.ts'
-import { restartOnlyChanges } from './config/reload.ts'
+import { restartOnlyChanges, withWhatIsBound } from './config/reload.ts'
 import { createRegistration, type Registration } from './discovery/consul/registration.ts'
 import { createPushCatalog } from './discovery/push/push-catalog.ts'
 import { createFollowing } from './following.ts'
@@ -283,22 +283,6 @@ function register(config: Config, ports: { port: number; adminPort: number }, lo
   const registration = createRegistration(config.register, config.discovery.consul, at, { log, random: Math.random })
   registration.start()
   return registration
-}
-
-/** A new config, but for what was decided at the start: `/api/config` shows what is in effect. */
-function withWhatIsBound(running: Config, config: Config): Config {
-  const { listen, workers, engine, limits, register } = running
-  const { snapshot } = running.discovery
-  return {
-    ...config,
-    listen,
-    admin: { ...running.admin, token: config.admin.token },
-    workers,
-    engine,
-    limits,
-    register,
-    discovery: { ...config.discovery, snapshot },
-  }
 }
 
 function endpointIdOf({ id }: Endpoint): string {

@@ -16,6 +16,22 @@ const boundAtStart: readonly string[] = [
   'discovery.snapshot',
 ]
 
+/** A new config, but for what was decided at the start: `/api/config` shows what is in effect. */
+export function withWhatIsBound(running: Config, config: Config): Config {
+  const { listen, workers, engine, limits, register } = running
+  const { snapshot } = running.discovery
+  return {
+    ...config,
+    listen,
+    admin: { ...running.admin, token: config.admin.token },
+    workers,
+    engine,
+    limits,
+    register,
+    discovery: { ...config.discovery, snapshot },
+  }
+}
+
 /** Key paths, in the file's names, that differ and are read at the start only; empty when a reload does it all. */
 export function restartOnlyChanges(before: Config, after: Config): readonly string[] {
   const old = leavesOf(redactedConfig(before))

@@ -1,6 +1,6 @@
 /** A request to Consul failed: in which words, with which cure, and how soon may it be tried again? Pure. */
 
-import type { Failure } from '../failure.ts'
+import { type Failure, isTlsCode, SHORT_OF_FILES } from '../failure.ts'
 import { printable } from '../untrusted-text.ts'
 
 /** What went wrong, as the one that made the request saw it. */
@@ -64,12 +64,10 @@ function statusFailure(status: number, body: string): Failure {
   return wrong(`check discovery.consul.datacenter and namespace, and ${CHECK_ADDRESS}`)
 }
 
-const TLS_CODES = /CERT|SELF_SIGNED|VERIFY|TLS|SSL|EPROTO|HOSTNAME/
-
 function networkFailure(code: string, detail: string, where: string): Failure {
   const message = printable(detail, 200)
   const away = (cure: string): Failure => ({ speed: 'away', message, cure })
-  if (TLS_CODES.test(code)) {
+  if (isTlsCode(code)) {
     return {
       ...away(
         'check the scheme of discovery.consul.address, and its CA and certificate (CONSUL_CACERT, CONSUL_CLIENT_CERT)',
@@ -90,7 +88,7 @@ function networkFailure(code: string, detail: string, where: string): Failure {
       )
     case 'EMFILE':
     case 'EADDRNOTAVAIL':
-      return away('this machine is short of files or ports (ulimit -n)')
+      return away(SHORT_OF_FILES)
     default:
       return away(CHECK_ADDRESS)
   }

@@ -1,7 +1,7 @@
 /** Something asked of etcd failed: in which words, with which cure, and how soon may it be tried again? Pure. */
 
 import type { Mishap } from '../consul/consul-failure.ts'
-import type { Failure } from '../failure.ts'
+import { type Failure, isTlsCode, SHORT_OF_FILES } from '../failure.ts'
 import { printable } from '../untrusted-text.ts'
 import { decodeRefusal } from './etcd-messages.ts'
 
@@ -132,12 +132,10 @@ function cureOfAccess(words: string): string | null {
   return null
 }
 
-const TLS_CODES = /CERT|SELF_SIGNED|VERIFY|TLS|SSL|EPROTO|HOSTNAME/
-
 function networkFailure(code: string, detail: string, where: string): Failure {
   const message = `${where}: ${printable(detail, 200)}`
   const away = (cure: string): Failure => ({ speed: 'away', message, cure })
-  if (TLS_CODES.test(code)) {
+  if (isTlsCode(code)) {
     const cure = 'check the scheme of discovery.etcd.endpoints, and discovery.etcd.tls: its CA and certificate'
     return { speed: 'wrong', message, cure }
   }
@@ -152,7 +150,7 @@ function networkFailure(code: string, detail: string, where: string): Failure {
       return away(`${where} closed the connection: was this etcd member restarted, or does it want TLS?`)
     case 'EMFILE':
     case 'EADDRNOTAVAIL':
-      return away('this machine is short of files or ports (ulimit -n)')
+      return away(SHORT_OF_FILES)
     default:
       return away(CHECK_ENDPOINTS)
   }

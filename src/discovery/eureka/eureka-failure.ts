@@ -1,6 +1,6 @@
 /** A request to Eureka failed: in which words, with which cure, and how soon may it be tried again? Pure. */
 
-import type { Failure } from '../failure.ts'
+import { type Failure, isTlsCode, SHORT_OF_FILES } from '../failure.ts'
 import { printable } from '../untrusted-text.ts'
 
 /** What went wrong, as the one that made the request saw it. */
@@ -66,10 +66,8 @@ function statusFailure(status: number, body: string): Failure {
   return { speed: 'wrong', message, cure: CHECK_URLS }
 }
 
-const TLS_CODES = /CERT|SELF_SIGNED|VERIFY|TLS|SSL|EPROTO|HOSTNAME/
-
 function networkFailure(code: string, message: string, where: string): Failure {
-  if (TLS_CODES.test(code)) {
+  if (isTlsCode(code)) {
     const cure = 'check the scheme of discovery.eureka.urls, and the CA and certificate of discovery.eureka.tls'
     return { speed: 'wrong', message, cure }
   }
@@ -85,7 +83,7 @@ function networkFailure(code: string, message: string, where: string): Failure {
       return away(`the Eureka server at ${where} closed the connection: was it restarted?`)
     case 'EMFILE':
     case 'EADDRNOTAVAIL':
-      return away('this machine is short of files or ports (ulimit -n)')
+      return away(SHORT_OF_FILES)
     default:
       return away(CHECK_URLS)
   }

@@ -1,6 +1,6 @@
 /** Something asked of a Docker Engine failed: in which words, with which cure, and how soon may it be tried again? Pure. */
 
-import type { Failure } from '../failure.ts'
+import { type Failure, isTlsCode, SHORT_OF_FILES } from '../failure.ts'
 import { printable } from '../untrusted-text.ts'
 
 /** What went wrong, as the one that asked saw it. */
@@ -98,12 +98,10 @@ function statusFailure(status: number, words: string, host: string): Failure {
   return { speed: 'wrong', message, cure: CHECK_HOST }
 }
 
-const TLS_CODES = /CERT|SELF_SIGNED|VERIFY|TLS|SSL|EPROTO|HOSTNAME/
-
 function networkFailure(code: string, detail: string, host: string): Failure {
   const message = `${host}: ${printable(detail, 200)}`
   const away = (cure: string): Failure => ({ speed: 'away', message, cure })
-  if (TLS_CODES.test(code)) {
+  if (isTlsCode(code)) {
     const cure = "check discovery.swarm.tls: the CA of the Engine's certificate, and a certificate that it accepts"
     return { speed: 'wrong', message, cure }
   }
@@ -128,7 +126,7 @@ function networkFailure(code: string, detail: string, host: string): Failure {
       return away(`${host} closed the connection: was Docker restarted, or does it want TLS?`)
     case 'EMFILE':
     case 'EADDRNOTAVAIL':
-      return away('this machine is short of files or ports (ulimit -n)')
+      return away(SHORT_OF_FILES)
     default:
       return away(CHECK_HOST)
   }

@@ -1,6 +1,6 @@
 /** Something asked of ZooKeeper failed: in which words, with which cure, and how soon may it be tried again? Pure. */
 
-import type { Failure } from '../failure.ts'
+import { type Failure, SHORT_OF_FILES } from '../failure.ts'
 import { printable } from '../untrusted-text.ts'
 import { codes, nameOfCode } from './zookeeper-messages.ts'
 
@@ -110,7 +110,7 @@ function networkFailure(code: string, detail: string, where: string): Failure {
       return away(`${where} closed the connection: was this server of ZooKeeper restarted?`)
     case 'EMFILE':
     case 'EADDRNOTAVAIL':
-      return away('this machine is short of files or ports (ulimit -n)')
+      return away(SHORT_OF_FILES)
     default:
       return away(CHECK_CONNECT)
   }
